@@ -1,0 +1,53 @@
+# Everything runs from .venv, which is made from the hash-locked requirements on first use.
+# PYTHON=python3.12 chooses the interpreter; ARGS="-k stream" goes to the tool that is run.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test coverage lint types bench lock clean venv venv-dev
+
+# A caller's own Python settings must neither shadow nor change what the locks name.
+unexport PYTHONPATH PYTHONHOME
+unexport UV_INDEX UV_INDEX_URL UV_EXTRA_INDEX_URL UV_DEFAULT_INDEX UV_FIND_LINKS UV_EXCLUDE_NEWER
+unexport UV_CONSTRAINT UV_OVERRIDE UV_PRERELEASE UV_RESOLUTION
+
+PYTHON ?=
+ARGS ?=
+VENV_PYTHON := .venv/bin/python
+COMPILE_LOCK := $(VENV_PYTHON) -m uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--exclude-newer "7 days" --upgrade --custom-compile-command "make lock"
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+run: venv ## Start the gateway
+	@exec $(VENV_PYTHON) main.py $(ARGS)
+
+test: venv-dev ## Run the tests on two cores
+	@$(VENV_PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
+
+coverage: venv-dev ## Run the tests with coverage: a table here, pages in htmlcov/
+	@$(VENV_PYTHON) -m pytest -n 2 --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-report=html $(ARGS)
+
+lint: venv-dev ## Check style and formatting
+	@$(VENV_PYTHON) -m ruff check .
+	@$(VENV_PYTHON) -m ruff format --check .
+
+types: venv-dev ## Check types
+	@$(VENV_PYTHON) -m mypy
+
+bench: venv-dev ## Run the benchmarks
+	@$(VENV_PYTHON) -m benchmarks $(ARGS)
+
+lock: venv-dev ## Renew the locks with the newest releases that are at least 7 days old
+	@$(COMPILE_LOCK) --output-file requirements.lock requirements.txt
+	@$(COMPILE_LOCK) --constraint requirements.lock --output-file requirements-dev.lock requirements-dev.txt
+
+clean: ## Remove .venv, caches and reports
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv:
+	@PYTHON="$(PYTHON)" sh scripts/setup_venv.sh requirements.lock
+
+venv-dev:
+	@PYTHON="$(PYTHON)" sh scripts/setup_venv.sh requirements-dev.lock requirements.lock

@@ -1,0 +1,102 @@
+"""What every test has: no network but loopback, and the folder of recorded vendor streams where there is one.
+
+A refused attempt raises, and fails its test even where the code under test swallows the error. Processes
+that a test starts are outside of this guard.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvloop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
+CORPUS_ABSENT = "the recorded vendor streams are not at ../shared/corpus"
+
+CONNECTING = {"socket.connect", "socket.sendto", "socket.sendmsg"}
+LOOKING_UP = {"socket.getaddrinfo", "socket.gethostbyname"}
+
+refused: list[str] = []
+
+
+class NetworkRefusedError(RuntimeError):
+    """A test reached for the network. No OSError: that would pass for a vendor's failure."""
+
+
+def _parse_address(host: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.decode() if isinstance(host, bytes) else host)
+    except ValueError:
+        return None
+
+
+def _allow_connection(target: Any) -> None:
+    if not isinstance(target, tuple):  # a Unix socket's path, or None: the socket is connected already
+        return
+    address = _parse_address(target[0])
+    if target[0] != "localhost" and not (address and address.is_loopback):
+        _refuse(target[0])
+
+
+def _allow_lookup(host: Any) -> None:
+    if host not in (None, "", "localhost", b"localhost") and not _parse_address(host):
+        _refuse(host)
+
+
+def _refuse(target: Any) -> None:
+    refused.append(str(target))
+    raise NetworkRefusedError(f"a test may not reach {target}")
+
+
+def _guard_sockets(event: str, arguments: tuple[Any, ...]) -> None:
+    """Judge what the interpreter is about to do; the arguments are those of Python's audit events table."""
+    if event in CONNECTING:
+        _allow_connection(arguments[1])
+    elif event in LOOKING_UP:
+        _allow_lookup(arguments[0])
+
+
+def _guard_uvloop() -> None:
+    """uvloop connects and looks up in C, where no audit event is raised."""
+    connect, look_up = uvloop.Loop.create_connection, uvloop.Loop.getaddrinfo
+
+    async def guarded_connect(
+        loop: uvloop.Loop, factory: Any, host: Any = None, port: Any = None, **options: Any
+    ) -> Any:
+        if host is not None:
+            _allow_connection((host, port))
+        return await connect(loop, factory, host, port, **options)
+
+    async def guarded_look_up(loop: uvloop.Loop, host: Any, port: Any, **options: Any) -> Any:
+        _allow_lookup(host)
+        return await look_up(loop, host, port, **options)
+
+    uvloop.Loop.create_connection = guarded_connect  # type: ignore[method-assign, assignment]
+    uvloop.Loop.getaddrinfo = guarded_look_up  # type: ignore[method-assign, assignment]
+
+
+sys.addaudithook(_guard_sockets)
+_guard_uvloop()
+
+
+@pytest.fixture(autouse=True)
+def network_refused() -> Iterator[list[str]]:
+    """The hosts that this test was refused; what it leaves in the list fails it."""
+    refused.clear()
+    yield refused
+    assert not refused, f"the test reached for {refused}"
+
+
+@pytest.fixture
+def corpus() -> Path:
+    """The folder of recorded vendor streams; a test that asks for it is skipped where it is absent."""
+    if not CORPUS.is_dir():
+        pytest.skip(CORPUS_ABSENT)
+    return CORPUS
