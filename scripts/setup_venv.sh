@@ -85,8 +85,9 @@ make_venv() {
 install_lock() {
     rm -f .venv/installed-*
     say "installing $(grep -c '^[a-z].*==' "$lock") packages from $lock"
+    # The lock is the whole tree: resolved again, pip would stumble over releases newer than it.
     "$venv_python" -I -m pip install --quiet --disable-pip-version-check --no-user --only-binary :all: \
-        --require-hashes -r "$lock" || fail "$lock could not be installed, see pip's message above"
+        --no-deps --require-hashes -r "$lock" || fail "$lock could not be installed, see pip's message above"
     cp "$part" ".venv/installed-$part"
     cp "$lock" ".venv/installed-$lock"
 }
