@@ -1,0 +1,212 @@
+"""What a model does when it is asked: each behaviour turns one request into a plan of bytes. Knows no socket."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, Protocol, Self
+
+import msgspec
+
+from simulator.demo import compose_answer, compose_reasoning, split_into_pieces
+from simulator.plan import LAST_CHUNK, Ending, Plan, Step, chunk, head, stream, whole
+from simulator.wires import Piece, Thought, Wire
+
+_HOP_BY_HOP = {"transfer-encoding", "content-length", "content-encoding", "connection"}
+
+
+class Behaviour(Protocol):
+    """Anything that plans an answer."""
+
+    def plan(self, wire: Wire) -> Plan:
+        """The answer to the request that the wire was made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A readable answer that quotes the question; `first` and `pace` are seconds to the first event and between."""
+
+    pace: float = 0.03
+    first: float = 0.15
+
+    def plan(self, wire: Wire) -> Plan:
+        thoughts = [Thought(piece) for piece in split_into_pieces(compose_reasoning(wire))]
+        texts = split_into_pieces(compose_answer(wire))
+        return Scripted((*thoughts, *texts), self.pace, first=self.first).plan(wire)
+
+
+@dataclass(frozen=True, slots=True)
+class Scripted:
+    """These pieces in the vendor's wire (bytes: an event as it stands), `pace` seconds apart, and then an ending.
+
+    `finish` says what comes after the pieces: True the finish reason, the usage and the end mark; "reason" all but the
+    end mark; False nothing; None: True where `then` is "end", else False.
+    """
+
+    texts: tuple[Piece, ...]
+    pace: float = 0
+    finish: bool | Literal["reason"] | None = None
+    then: Ending = "end"
+    first: float = 0
+
+    def plan(self, wire: Wire) -> Plan:
+        events = [Step(self.first, wire.opening()), *(Step(self.pace, wire.piece(piece)) for piece in self.texts)]
+        finish = self.then == "end" if self.finish is None else self.finish
+        last = wire.finish() if finish else b""
+        return stream(
+            wire.headers, events, last + (wire.mark if finish is True else b""), self.then, wire.output_tokens
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """A load: `count` deltas of 4 characters (a number that goes round at 1000), `rate` a second, on a steady clock."""
+
+    count: int
+    rate: float
+
+    def plan(self, wire: Wire) -> Plan:
+        return Plan(self._steps(wire), "end", self.count)
+
+    def _steps(self, wire: Wire) -> Iterator[Step]:
+        first = [Step(0, wire.opening()), Step(1 / self.rate, wire.piece(" 000"))]
+        yield from stream(wire.headers, first, b"", "hang").steps
+        round_of_steps = itertools.cycle(_paced_steps(type(wire), wire.model, self.rate))
+        yield from itertools.islice(round_of_steps, 1, self.count)
+        wire.output_tokens = self.count
+        yield Step(1 / self.rate, chunk(wire.finish() + wire.mark) + LAST_CHUNK)
+
+
+@lru_cache(maxsize=16)
+def _paced_steps(wire_class: type[Wire], model: str, rate: float) -> tuple[Step, ...]:
+    """The round of a paced stream's deltas, ready for the socket."""
+    wire = wire_class(model, {})
+    wire.text("")  # a stream's first delta may bring more than itself
+    return tuple(Step(1 / rate, chunk(wire.text(f" {number:03d}"))) for number in range(1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Recorded bytes in segments of our choosing, each its own write, `pace` seconds apart.
+
+    `cuts` are the places of the cuts, or the size of a segment in bytes, or None: all at once.
+    """
+
+    stream: bytes
+    cuts: tuple[int, ...] | int | None = None
+    pace: float = 0
+    then: Ending = "end"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    chunked: bool = True  # else the body ends where the connection does
+
+    @classmethod
+    def recorded(cls, folder: Path, cuts: tuple[int, ...] | int | None = None, pace: float = 0) -> Self:
+        """The stream of a recording's folder."""
+        return cls((folder / "response.sse").read_bytes(), cuts, pace)
+
+    def plan(self, wire: Wire) -> Plan:
+        headers = {**wire.headers, **self.headers}
+        *segments, last = _cut(self.stream, self.cuts)
+        if self.chunked:
+            return stream(headers, [Step(self.pace, segment) for segment in segments], last, self.then)
+        steps = [Step(0, head(200, {**headers, "connection": "close"}))]
+        steps += [Step(self.pace, segment) for segment in (*segments, last)]
+        return Plan(steps, "close" if self.then == "end" else self.then)
+
+
+def _cut(data: bytes, cuts: tuple[int, ...] | int | None) -> list[bytes]:
+    if isinstance(cuts, int):
+        cuts = tuple(range(cuts, len(data), cuts))
+    places = (0, *sorted(cuts or ()), len(data))
+    return [data[start:end] for start, end in itertools.pairwise(places)]
+
+
+def random_cuts(length: int, seed: int, count: int) -> tuple[int, ...]:
+    """So many places (fewer in a short stream) to cut a stream at, the same for the same seed."""
+    return tuple(sorted(random.Random(seed).sample(range(1, length), min(count, max(length - 1, 0)))))
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """A whole answer in one piece, of any status; without a body, an error in the vendor's shape."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+    @classmethod
+    def recorded(cls, folder: Path) -> Error | Replay:
+        """A recorded error; one with status 200 is an error event in a stream."""
+        meta = msgspec.json.decode((folder / "meta.json").read_bytes())
+        body = (folder / "body").read_bytes()
+        if meta["status"] == 200:
+            return Replay(body)
+        headers = {name: value for name, value in meta["headers"].items() if name not in _HOP_BY_HOP}
+        return cls(meta["status"], headers, body)
+
+    def plan(self, wire: Wire) -> Plan:
+        body = msgspec.json.encode(wire.error_body(self.status)) if self.body is None else self.body
+        return whole(self.status, {**wire.headers, "content-type": "application/json", **self.headers}, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """The socket is held and no content comes: `before` the headers, the first event, or the first content.
+
+    With `after`, so many deltas come first, `pace` seconds apart; with `heartbeat`, the vendor's heartbeats every so
+    many seconds.
+    """
+
+    before: Literal["headers", "events", "content"] = "headers"
+    after: int = 0
+    heartbeat: float | None = None
+    pace: float = 0
+
+    def plan(self, wire: Wire) -> Plan:
+        if self.before == "headers" and not self.after and self.heartbeat is None:
+            return Plan((), "hang")
+        return stream(wire.headers, self._events(wire), b"", "hang", self.after)
+
+    def _events(self, wire: Wire) -> Iterator[Step]:
+        if self.before == "content" or self.after:
+            yield Step(0, wire.opening())
+        for number in range(self.after):
+            yield Step(self.pace, wire.piece(f" {number:03d}"))
+        if self.heartbeat is not None:
+            yield from itertools.repeat(Step(self.heartbeat, wire.heartbeat))
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """These bytes in place of an answer, status line and all, in segments as in Replay."""
+
+    data: bytes = b""
+    then: Ending = "close"
+    cuts: tuple[int, ...] | int | None = None
+    pace: float = 0
+
+    def plan(self, wire: Wire) -> Plan:
+        return Plan([Step(self.pace, segment) for segment in _cut(self.data, self.cuts)], self.then)
+
+
+_BY_HAND: dict[str, Behaviour] = {
+    "silence": Silence(),
+    "stall": Silence("content", after=10, pace=0.03),
+    "heartbeats": Silence("content", heartbeat=1),
+    "truncated": Scripted(("This answer stops ", "before its end"), 0.1, then="close"),
+    "reset": Scripted(("This answer is ", "reset"), 0.1, then="reset"),
+}
+
+
+def named_behaviour(model: str) -> Behaviour | None:
+    """The behaviour that a model's name asks for, as `silence`, `error-429` or `paced-500x50` do; else None."""
+    if paced := re.fullmatch(r"paced-(\d+)x(\d+)", model):
+        return Paced(int(paced[1]), int(paced[2]))
+    if error := re.fullmatch(r"error-(\d{3})", model):
+        return Error(int(error[1]), {"retry-after": "1"} if error[1] == "429" else {})
+    return _BY_HAND.get(model)

@@ -1,0 +1,212 @@
+"""The simulator: listens, finds the wire and the behaviour of each request, and remembers the calls."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import unquote
+
+import msgspec
+
+from simulator.behaviours import Behaviour, Demo, named_behaviour
+from simulator.connection import Connection, Request
+from simulator.plan import Plan, whole
+from simulator.wires import WIRES, Wire
+
+_BACKLOG = 2048
+_JSON = {"content-type": "application/json"}
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """One call of a vendor; a model check is one that costs nothing."""
+
+    provider: str
+    model: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+    connection: int  # the number of the client's connection, from 1
+    closed: asyncio.Event  # the connection is gone
+    is_check: bool
+    opened_at: float = field(default_factory=time.monotonic)
+    input_tokens: int = 0
+    output_tokens: int = 0  # of the whole answer, however much of it was sent
+    finished: bool = False  # the answer was sent to its end
+
+
+@dataclass(slots=True)
+class _Client:
+    """An open connection: its number, its newest call, and the event that its calls share."""
+
+    number: int
+    call: Call | None = None
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Simulator:
+    """The vendors on one port of loopback.
+
+    `behaviours` says what a model does: one behaviour, or a list of them, one a call in turn, of which the last stays.
+    `check_behaviours` says the same of the free calls that retrieve a model. Both may be changed at any time.
+    A model that is in neither does what its name says (`error-429`), else the default. `calls` are the newest calls, as
+    many as are to be remembered: their bodies take room, which a server that runs for long hasn't got.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        behaviours: Mapping[str, Behaviour | list[Behaviour]] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        default: Behaviour | None = None,
+        remembered: int = 1000,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.behaviours: dict[str, Behaviour | list[Behaviour]] = dict(behaviours or {})
+        self.check_behaviours: dict[str, Behaviour | list[Behaviour]] = {}
+        self.calls: deque[Call] = deque(maxlen=remembered)
+        self._default = default or Demo()
+        self._clients: dict[Connection, _Client] = {}
+        self._numbers = itertools.count(1)
+        self._called = asyncio.Event()
+        self._closing = False
+        self._chats: Counter[str] = Counter()  # by provider, as the checks
+        self._checks: Counter[str] = Counter()
+        self._input_tokens = self._output_tokens = 0
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._connect, self.host, self.port, backlog=_BACKLOG)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._closing = True
+        self._server.close()
+        clients = dict(self._clients)
+        for connection in clients:
+            connection.abort()
+        for client in clients.values():
+            await client.closed.wait()
+        await self._server.wait_closed()
+
+    @property
+    def base_urls(self) -> dict[str, str]:
+        """The base URL for each provider's SDK."""
+        return {provider: f"http://{self.host}:{self.port}{wire.base_path}" for provider, wire in WIRES.items()}
+
+    def count(self, provider: str | None = None) -> int:
+        """The chats so far, of one provider or all; model checks are not among them."""
+        return self._chats.total() if provider is None else self._chats[provider]
+
+    def count_checks(self, provider: str | None = None) -> int:
+        """The model checks so far, of one provider or all."""
+        return self._checks.total() if provider is None else self._checks[provider]
+
+    async def wait_for_call(self, number: int = 1, timeout: float = 5) -> Call:  # noqa: ASYNC109 - short for a test
+        """The call of this number (from 1, model checks included), when it has come. Raises TimeoutError."""
+        async with asyncio.timeout(timeout):
+            while len(self.calls) < number:
+                self._called.clear()
+                await self._called.wait()
+        return self.calls[number - 1]
+
+    async def wait_closed(self, call: Call, timeout: float = 2) -> bool:  # noqa: ASYNC109 - the answer is False, no error
+        """Whether the connection of a call is closed within so many seconds; `call.finished` tells who was first."""
+        try:
+            async with asyncio.timeout(timeout):
+                await call.closed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def summary(self) -> dict[str, object]:
+        """The counts, for other processes: `GET /__calls`."""
+        newest = [client.call for client in self._clients.values()]
+        return {
+            "calls": self.count(),
+            "calls_by_provider": {provider: self.count(provider) for provider in WIRES},
+            "model_checks": self.count_checks(),
+            "input_tokens": self._input_tokens,
+            "output_tokens": self._output_tokens,
+            "open_streams": sum(call is not None and not call.finished for call in newest),
+            "open_connections": len(newest),
+        }
+
+    def _connect(self) -> Connection:
+        connection = Connection(self._answer, self._finish, self._lose)
+        self._clients[connection] = _Client(next(self._numbers))
+        if self._closing:  # accepted before the end, made after it
+            connection.abort()
+        return connection
+
+    def _finish(self, connection: Connection) -> None:
+        if call := self._clients[connection].call:
+            call.finished = True
+
+    def _lose(self, connection: Connection) -> None:
+        self._clients.pop(connection).closed.set()
+
+    def _answer(self, connection: Connection, request: Request) -> Plan:
+        path = unquote(request.target.partition("?")[0])
+        if path == "/__calls":
+            return whole(200, _JSON, msgspec.json.encode(self.summary()))
+        for wire_class in WIRES.values():
+            if path.startswith(wire_class.base_path + "/"):
+                return self._answer_as(wire_class, path, connection, request)
+        return _refuse(404, f"nothing is at {path}")
+
+    def _answer_as(self, wire_class: type[Wire], path: str, connection: Connection, request: Request) -> Plan:
+        below = path.removeprefix(wire_class.base_path)
+        found = (wire_class.chat_path if request.method == "POST" else wire_class.model_path).fullmatch(below)
+        if not found:
+            return _refuse(404, f"{wire_class.vendor} has nothing at {below}")
+        try:
+            body = msgspec.json.decode(request.body) if request.body else {}
+            model = found.groupdict().get("model") or body["model"]
+            wire = wire_class(model, body)
+        except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+            return _refuse(400, f"this is no request of {wire_class.vendor}'s: {error!r}")
+        is_check = request.method != "POST"
+        plan = self._plan_check(wire) if is_check else self._plan_chat(wire)
+        client = self._clients[connection]
+        call = Call(wire.provider, model, request.target, request.headers, body, client.number, client.closed, is_check)
+        if not is_check:
+            call.input_tokens, call.output_tokens = wire.prompt.words, plan.tokens
+        client.call = call
+        self._remember(call)
+        return plan
+
+    def _remember(self, call: Call) -> None:
+        (self._checks if call.is_check else self._chats)[call.provider] += 1
+        self._input_tokens += call.input_tokens
+        self._output_tokens += call.output_tokens
+        self.calls.append(call)
+        self._called.set()
+
+    def _plan_chat(self, wire: Wire) -> Plan:
+        behaviour = _take_turn(self.behaviours, wire.model) or named_behaviour(wire.model) or self._default
+        return behaviour.plan(wire)
+
+    def _plan_check(self, wire: Wire) -> Plan:
+        if behaviour := _take_turn(self.check_behaviours, wire.model):
+            return behaviour.plan(wire)
+        return whole(200, _JSON, msgspec.json.encode(wire.model_card(wire.model)))
+
+
+def _take_turn(behaviours: dict[str, Behaviour | list[Behaviour]], model: str) -> Behaviour | None:
+    behaviour = behaviours.get(model)
+    if isinstance(behaviour, list):
+        return behaviour.pop(0) if len(behaviour) > 1 else behaviour[0]
+    return behaviour
+
+
+def _refuse(status: int, why: str) -> Plan:
+    return whole(status, _JSON, msgspec.json.encode({"error": {"message": why}}))
