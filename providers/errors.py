@@ -1,0 +1,255 @@
+"""What a vendor can do to us, told in the gateway's codes: `translate` for exceptions, `vendor_error` for error bodies.
+
+    translate(exception)
+    ├── an answer with an error status  -> vendor_error(status, body, headers)
+    ├── a socket that failed            -> upstream_unavailable | _timeout | _truncated | _bad_response
+    ├── an event that cannot be read    -> upstream_bad_event
+    └── anything else                   -> internal_error (our own bug)
+
+Classification goes by status and structured body. Where a vendor gives only prose, `_PROSE` holds the fragment. A
+vendor's text never enters a message; what the log may know is in `GatewayError.detail`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+import msgspec
+from aiohttp import http_exceptions
+
+from models import GatewayError
+
+# Statuses of errors that arrive as events, where no HTTP status tells: Anthropic's documented error types,
+# OpenAI's in-stream `server_error`, and codes that say more than the status they come with.
+_STATUS_BY_TYPE = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "server_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
+_CODE_BY_VENDOR_CODE = {
+    "insufficient_quota": "upstream_quota",
+    "billing_hard_limit_reached": "upstream_quota",
+    "billing_error": "upstream_quota",
+    "context_length_exceeded": "context_length_exceeded",
+    "string_above_max_length": "context_length_exceeded",
+    "rate_limit_exceeded": "rate_limited",
+    "rate_limit_error": "rate_limited",
+    "model_not_found": "upstream_model_not_found",
+    "model_decommissioned": "upstream_model_not_found",
+    "invalid_api_key": "upstream_auth",
+    "API_KEY_INVALID": "upstream_auth",
+    "content_filter": "content_filtered",
+    "content_policy_violation": "content_filtered",
+}
+
+# Where a vendor says it in prose alone: the exact fragment, and what it means.
+_PROSE = (
+    ("exceeds the maximum number of tokens allowed", "context_length_exceeded"),  # Gemini, 400
+    ("prompt is too long", "context_length_exceeded"),  # Anthropic, 400
+    ("exceeds model context window", "context_length_exceeded"),  # Anthropic, 413
+    ("credit balance is too low", "upstream_quota"),  # Anthropic, 400
+)
+
+_LONGEST_WAIT = 86_400.0  # seconds
+_UNSUPPORTED_CODES = ("unsupported_parameter", "unsupported_value")
+
+
+def translate(exception: Exception) -> GatewayError:
+    """Turn whatever an SDK, its transport or a decoder raised into the gateway's one error."""
+    if isinstance(exception, GatewayError):
+        return exception
+    status = _status_of(exception)
+    if status is not None:
+        response = getattr(exception, "response", None)
+        body = getattr(exception, "body", None) or getattr(exception, "details", None)
+        return vendor_error(body, status=status, headers=getattr(response, "headers", None))
+    for cause in _causes(exception):
+        if error := _transport_error(cause):
+            return error
+    if isinstance(exception, (msgspec.MsgspecError, UnicodeDecodeError, json.JSONDecodeError)):
+        return GatewayError("upstream_bad_event", reason="not_json", detail={"exception": type(exception).__name__})
+    return GatewayError("internal_error", detail={"exception": type(exception).__name__})
+
+
+def vendor_error(body: object, *, status: int | None = None, headers: Mapping[str, str] | None = None) -> GatewayError:
+    """Classify an error that a vendor sent, as the body of an answer (with `status`) or as an event (without)."""
+    error = _error_object(body)
+    status = _effective_status(error, status)
+    code, reason = _classify(error, status)
+    return GatewayError(
+        code,
+        reason=reason,
+        retry_after=_retry_after(error, headers or {}),
+        detail={
+            "vendor_status": status,
+            "vendor_type": _short(error.get("type") or error.get("status")),
+            "vendor_code": _short(error.get("code")),
+            "vendor_param": _short(error.get("param")),
+        },
+    )
+
+
+def _status_of(exception: Exception) -> int | None:
+    """The HTTP status of an SDK's error: Stainless SDKs call it status_code, google-genai code."""
+    if isinstance(exception, (aiohttp.ClientError, http_exceptions.HttpProcessingError)):
+        return None  # their statuses are the parser's own
+    status = getattr(exception, "status_code", None) or getattr(exception, "code", None)
+    return status if isinstance(status, int) else None
+
+
+def _error_object(body: object) -> dict[str, Any]:
+    """The innermost error object: `{"error": {…}}`, `[{"error": {…}}]`, `{"type": "error", "error": {…}}`."""
+    if isinstance(body, list) and body:
+        body = body[0]
+    if isinstance(body, dict) and "error" in body:
+        inner = body["error"]
+        body = inner if isinstance(inner, dict) else {"message": inner}
+    return body if isinstance(body, dict) else {}
+
+
+def _effective_status(error: Mapping[str, Any], status: int | None) -> int:
+    """The status of the answer; of an event the one in its body, or the one that its type stands for."""
+    if status is not None and status != 200:
+        return status
+    for told in (error.get("status_code"), error.get("code")):
+        if isinstance(told, int) and 300 <= told < 600:
+            return told
+    return _STATUS_BY_TYPE.get(str(error.get("type")), 500)
+
+
+def _classify(error: Mapping[str, Any], status: int) -> tuple[str, str | None]:
+    for word in (error.get("code"), error.get("type"), *_reasons(error)):
+        if isinstance(word, str) and word in _CODE_BY_VENDOR_CODE:
+            return _CODE_BY_VENDOR_CODE[word], None
+    message = str(error.get("message") or "")
+    for fragment, code in _PROSE:
+        if fragment in message:
+            return code, None
+    if status == 429 and _spent_for_the_day(error):
+        return "upstream_quota", None
+    if error.get("code") in _UNSUPPORTED_CODES:
+        return "rejected_by_provider", "unsupported_parameter"
+    return _classify_status(status)
+
+
+def _classify_status(status: int) -> tuple[str, str | None]:
+    if status in (401, 403):
+        return "upstream_auth", None
+    if status == 402:
+        return "upstream_quota", None
+    if status == 404:
+        return "upstream_model_not_found", None
+    if status == 429:
+        return "rate_limited", None
+    if status >= 500 or status in (408, 409, 425, 499):
+        return "upstream_unavailable", f"status_{status}"
+    if 300 <= status < 400:
+        return "upstream_bad_response", "redirect"
+    return "rejected_by_provider", None
+
+
+def _reasons(error: Mapping[str, Any]) -> Iterator[str]:
+    """The `reason` of each of Google's error details, as in google.rpc.ErrorInfo."""
+    for detail in _details(error):
+        reason = detail.get("reason")
+        if isinstance(reason, str):
+            yield reason
+
+
+def _details(error: Mapping[str, Any]) -> list[dict[str, Any]]:
+    details = error.get("details")
+    return [detail for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
+
+
+def _spent_for_the_day(error: Mapping[str, Any]) -> bool:
+    """Gemini tells a daily quota only by the name of the quota that was violated."""
+    lists = [detail["violations"] for detail in _details(error) if isinstance(detail.get("violations"), list)]
+    quotas = [str(violation.get("quotaId")) for each in lists for violation in each if isinstance(violation, dict)]
+    return any("PerDay" in quota for quota in quotas)
+
+
+def _retry_after(error: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, at most a day: Retry-After-Ms, Retry-After (a number or a date), or Google's RetryInfo."""
+    milliseconds = _parse_number(headers.get("retry-after-ms"))
+    told = [
+        None if milliseconds is None else milliseconds / 1000,
+        _parse_number(headers.get("retry-after")),
+        _parse_date(headers.get("retry-after")),
+        *(_parse_number(str(detail.get("retryDelay")).removesuffix("s")) for detail in _details(error)),
+    ]
+    return next((min(max(0.0, seconds), _LONGEST_WAIT) for seconds in told if seconds is not None), None)
+
+
+def _parse_number(text: str | None) -> float | None:
+    return float(text) if text and re.fullmatch(r"\d{1,12}(\.\d{1,12})?", text, re.ASCII) else None
+
+
+def _parse_date(text: str | None) -> float | None:
+    """Seconds from now to an HTTP date; an unreadable one is as good as none."""
+    try:
+        return parsedate_to_datetime(text).timestamp() - time.time() if text else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _causes(exception: BaseException) -> Iterator[BaseException]:
+    """The exceptions beneath, lowest first: an SDK's class lies about the transport, the lowest does not."""
+    chain: list[BaseException] = []
+    current: BaseException | None = exception
+    while current is not None and current not in chain:
+        chain.append(current)
+        current = None if _is_reset(current) else current.__cause__ or getattr(current, "os_error", None)
+    return reversed(chain)
+
+
+def _is_reset(exception: BaseException) -> bool:
+    """aiohttp tells of a reset within a body in its own text alone; the cause that it gives is a missing chunk."""
+    return isinstance(exception, aiohttp.ClientPayloadError) and "ConnectionResetError" in str(exception)
+
+
+# From the most specific to the least: the first that an exception is an instance of tells.
+_TRANSPORT = (
+    ((ssl.SSLError, aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch), "upstream_bad_response", "tls"),
+    ((socket.gaierror, aiohttp.ClientConnectorDNSError), "upstream_unavailable", "dns"),
+    ((ConnectionRefusedError,), "upstream_unavailable", "refused"),
+    ((TimeoutError,), "upstream_timeout", "connect"),
+    ((ConnectionError, aiohttp.ServerDisconnectedError), "upstream_unavailable", "reset"),
+    ((http_exceptions.ContentLengthError,), "upstream_truncated", "short_body"),
+    ((http_exceptions.HttpProcessingError,), "upstream_bad_response", "protocol"),
+    ((aiohttp.ClientResponseError,), "upstream_bad_response", "protocol"),
+    ((aiohttp.ClientPayloadError,), "upstream_truncated", "short_body"),
+    ((aiohttp.ClientError, OSError), "upstream_unavailable", "connection"),
+)
+
+
+def _transport_error(exception: BaseException) -> GatewayError | None:
+    if _is_reset(exception):
+        return GatewayError("upstream_unavailable", reason="reset")
+    if isinstance(exception, http_exceptions.TransferEncodingError) and "Not enough data" in exception.message:
+        return GatewayError("upstream_truncated", reason="short_body")
+    for kinds, code, reason in _TRANSPORT:
+        if isinstance(exception, kinds):
+            return GatewayError(code, reason=reason, detail={"exception": type(exception).__name__})
+    return None
+
+
+def _short(word: object) -> str | None:
+    """A vendor's own code word for the log, if it is one: prose is left out."""
+    return word if isinstance(word, str) and re.fullmatch(r"[\w./\[\]-]{1,64}", word) else None

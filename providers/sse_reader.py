@@ -1,0 +1,102 @@
+"""Bytes to vendor events: frames a server-sent stream under a size limit, whatever its cuts and line ends.
+
+Follows the event-stream format of the HTML standard (BOM, CR, LF and CRLF, comments, data without a space), with two
+additions for what vendors do: a block that begins with a brace is a bare JSON body (Gemini reports an error in
+mid-stream so), and at the end of the stream a last event counts without its blank line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from models import GatewayError
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class Frame(NamedTuple):
+    """One event of a vendor: its data, and its name where it has one."""
+
+    data: bytes
+    name: bytes = b""
+
+
+class SSEReader:
+    """Feed it what was read; it gives the events that are complete. One stream each."""
+
+    def __init__(self, max_event_bytes: int) -> None:
+        self._limit = max_event_bytes
+        self._buffer = bytearray()
+        self._searched = 0  # no blank line begins before this place
+        self._after_cr = False
+        self._at_start = True
+
+    def feed(self, chunk: bytes) -> Iterator[Frame]:
+        """Take bytes as they came; give the events that they complete.
+
+        Raises GatewayError `event_too_large`, after the events before it.
+        """
+        self._buffer += self._with_plain_line_ends(chunk)
+        if self._at_start and not self._skip_bom():
+            return iter(())
+        end = self._buffer.rfind(b"\n\n", self._searched)
+        if end < 0:
+            self._check_size(len(self._buffer) - self._buffer.endswith(b"\n"))
+            self._searched = max(0, len(self._buffer) - 1)
+            return iter(())
+        complete = bytes(self._buffer[:end])
+        del self._buffer[: end + 2]
+        self._searched = max(0, len(self._buffer) - 1)
+        return self._parse(complete)
+
+    def close(self) -> Iterator[Frame]:
+        """At a clean end of the stream: the last event, if its blank line is missing."""
+        rest, self._buffer = bytes(self._buffer), bytearray()
+        return self._parse(rest)
+
+    def _with_plain_line_ends(self, chunk: bytes) -> bytes:
+        if self._after_cr and chunk:
+            self._after_cr = False
+            chunk = chunk.removeprefix(b"\n")
+        if b"\r" in chunk:
+            self._after_cr = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return chunk
+
+    def _skip_bom(self) -> bool:
+        """Whether the stream's first bytes are settled: a BOM may come in pieces."""
+        if len(self._buffer) < len(_BOM) and _BOM.startswith(bytes(self._buffer)):
+            return False
+        if self._buffer.startswith(_BOM):
+            del self._buffer[: len(_BOM)]
+        self._at_start = False
+        return True
+
+    def _parse(self, text: bytes) -> Iterator[Frame]:
+        for block in text.split(b"\n\n"):
+            self._check_size(len(block))
+            # What nearly every event looks like costs no loop over lines.
+            if block.startswith(b"data: ") and b"\n" not in block and len(block) > 6:
+                yield Frame(block[6:])
+            elif frame := _parse_block(block):
+                yield frame
+
+    def _check_size(self, size: int) -> None:
+        if size > self._limit:
+            raise GatewayError("event_too_large", detail={"bytes": size, "limit": self._limit})
+
+
+def _parse_block(block: bytes) -> Frame | None:
+    block = block.lstrip(b"\n")
+    if block.startswith((b"{", b"[")):
+        return Frame(block)
+    name, data = b"", []
+    for line in block.split(b"\n"):
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            data.append(value.removeprefix(b" "))
+        elif field == b"event":
+            name = value.removeprefix(b" ")
+    joined = b"\n".join(data)
+    return Frame(joined, name) if joined else None

@@ -1,0 +1,110 @@
+"""From a vendor's open response to batches of what it says: checks it, reads it, decodes it, holds the end rule.
+
+A batch is what one read of the vendor's socket brought. This room knows no vendor: a `Decoder` knows each wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from typing import Any, Protocol
+
+from logging_config import debug_with_context
+from models import Delta, Finish, GatewayError
+from providers.errors import translate
+from providers.sse_reader import Frame, SSEReader
+
+Batch = list[Delta | Finish]
+
+_CLOSE_SECONDS = 1.0
+_logger = logging.getLogger("gateway.providers")
+
+
+class RawResponse(Protocol):
+    """What httpx's and httpx2's responses have in common, as far as it is read here."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    def aiter_raw(self) -> AsyncIterator[bytes]: ...
+
+
+class Decoder(ABC):
+    """One vendor's wire, one stream: frames in, deltas out; remembers the vendor's word that it has finished."""
+
+    def __init__(self) -> None:
+        self.finish: Finish | None = None
+        self.ended = False  # the end mark has been read: nothing after it counts
+
+    @abstractmethod
+    def decode(self, frame: Frame, batch: Batch) -> None:
+        """Append what the frame says. Raises GatewayError for an error event, msgspec's error for nonsense."""
+
+
+async def read_batches(response: RawResponse, decoder: Decoder, max_event_bytes: int) -> AsyncIterator[Batch]:
+    """The stream's batches, each with its deltas first and a Finish last, if one came.
+
+    Raises GatewayError where the stream was none, stopped without its end mark, or said an error.
+    """
+    _check_headers(response.headers)
+    reader = SSEReader(max_event_bytes)
+    chunks = response.aiter_raw()
+    heard = False
+    at_end = False
+    while not (decoder.ended or at_end):
+        try:
+            chunk = await anext(chunks, None)
+        except Exception as error:
+            if decoder.finish and decoder.finish.sure:
+                return  # the answer is whole: what its socket does now turns no success into failure
+            raise translate(error) from error
+        at_end = chunk is None
+        batch: Batch = []
+        failure = _decode(decoder, reader.close() if chunk is None else reader.feed(chunk), batch)
+        heard = heard or bool(chunk)
+        if batch:
+            yield batch
+        if isinstance(failure, GatewayError):
+            raise failure
+        if failure:
+            raise translate(failure) from failure
+    if not decoder.finish:
+        raise GatewayError("upstream_truncated") if heard else GatewayError("upstream_bad_response", reason="empty")
+
+
+def _decode(decoder: Decoder, frames: Iterable[Frame], batch: Batch) -> Exception | None:
+    """Fill the batch. A failure is given back, not raised: what came before it is still to be told."""
+    finish_before = decoder.finish
+    try:
+        for frame in frames:
+            decoder.decode(frame, batch)
+            if decoder.ended:
+                break
+    except Exception as error:  # noqa: BLE001 - raised by the caller, once the batch is out
+        return error
+    if decoder.finish is not finish_before and decoder.finish:
+        batch.append(decoder.finish)
+    return None
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    if headers.get("content-encoding", "identity") != "identity":
+        raise GatewayError("upstream_bad_response", reason="compressed")
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "text/event-stream":
+        raise GatewayError("upstream_bad_response", reason="content_type", detail={"content_type": media_type})
+
+
+async def close_surely(closing: Coroutine[Any, Any, None]) -> None:
+    """Await a close to its end, for a second at most; a cancellation that comes meanwhile does not stop it."""
+    task = asyncio.ensure_future(_close(closing))
+    await asyncio.shield(task)
+
+
+async def _close(closing: Coroutine[Any, Any, None]) -> None:
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await closing
+    except Exception as error:  # noqa: BLE001 - nothing is left to do, and it must not hide what led to it
+        debug_with_context(_logger, "closing a vendor's stream failed", error=type(error).__name__)
