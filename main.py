@@ -1,0 +1,192 @@
+"""Puts the house together: the app, its life from start to stop, and the command line. No logic of its own.
+
+`python main.py` serves; `python main.py keys new NAME` makes a gateway key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+
+from aiproviders import Gateway
+from configuration import VERSION, ConfigurationError, Settings, load_settings, new_gateway_key, startup_warnings
+from logging_config import (
+    LogSettings,
+    SentrySettings,
+    configure_logging,
+    configure_sentry,
+    hide_secrets,
+    logger,
+    shutdown_logging,
+)
+from models import GatewayError
+from providers.factory import ProviderFactory
+from simulator import Simulator
+from web.errors import handle_error
+from web.guards import OriginGuard, StreamLimit
+from web.middleware import LastResortMiddleware, RequestIdMiddleware
+from web.openapi import describe
+from web.routes import House, router
+from web.server import AbortableHttpProtocol
+
+_STATIC = Path(__file__).parent / "static"
+_CLIENT_KEEP_ALIVE_SECONDS = 75  # above nginx's 60, so that it never reuses a connection that is being closed
+_EXPOSED_HEADERS = (
+    "X-Request-ID",
+    "X-Gateway-Provider",
+    "X-Gateway-Model",
+    "X-Gateway-Fallback",
+    "X-Gateway-Demo",
+    "Retry-After",
+)
+
+
+def create_app(settings: Settings, factory: ProviderFactory | None = None) -> FastAPI:
+    """The gateway as an ASGI app. A factory that is given is used, and closed, in place of one from the settings."""
+    app = FastAPI(
+        title="AI chat gateway", version=VERSION, lifespan=_lifespan(settings, factory), redirect_slashes=False
+    )
+    for kind in (GatewayError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, handle_error)
+    app.add_middleware(LastResortMiddleware)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+        expose_headers=_EXPOSED_HEADERS,
+    )
+    app.add_middleware(OriginGuard, origins=settings.cors_origins)
+    app.add_middleware(RequestIdMiddleware)
+    app.include_router(router)
+    app.mount("/static", StaticFiles(directory=_STATIC))
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]
+    return app
+
+
+def _lifespan(
+    settings: Settings, factory: ProviderFactory | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def live(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            _open_logs(settings)
+            stack.callback(shutdown_logging)
+            lived = await _with_demo(settings, stack)
+            gateway = Gateway(
+                factory or ProviderFactory(lived.providers),
+                system_prompt=lived.system_prompt,
+                health_cache_seconds=lived.health_cache_seconds,
+            )
+            stack.push_async_callback(gateway.aclose)
+            await gateway.factory.warm()
+            _say_what_is_served(lived, gateway)
+            app.state.house = House(lived, gateway, StreamLimit(lived.max_streams))
+            gc.collect()
+            gc.freeze()  # a full collection over all that the SDKs loaded would stop the loop for 130 ms
+            yield
+
+    return live
+
+
+def _open_logs(settings: Settings) -> None:
+    configure_logging(
+        LogSettings(
+            level=settings.log_level,
+            directory=settings.log_dir,
+            max_bytes=settings.log_max_bytes,
+            backup_count=settings.log_backup_count,
+            conversation_log=settings.conversation_log,
+        )
+    )
+    hide_secrets(settings.secrets)
+    configure_sentry(
+        SentrySettings(
+            dsn=settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None,
+            environment=settings.sentry_environment,
+            traces_sample_rate=settings.sentry_traces_sample_rate,
+            profiles_sample_rate=settings.sentry_profiles_sample_rate,
+            release=VERSION,
+        )
+    )
+
+
+async def _with_demo(settings: Settings, stack: AsyncExitStack) -> Settings:
+    """In demo mode, the settings whose providers talk to a simulator that lives as long as the app."""
+    if not settings.demo_mode:
+        return settings
+    simulator = await stack.enter_async_context(Simulator(remembered=0))
+    return settings.with_demo(simulator.base_urls)
+
+
+def _say_what_is_served(settings: Settings, gateway: Gateway) -> None:
+    for warning in startup_warnings(settings):
+        logger.warning(warning)
+    for provider in gateway.factory.built.values():
+        ending = provider.deprecated_models()
+        for model in provider.settings.models:
+            if model in ending:
+                logger.warning("%s: the model %s ends on %s", provider.name, model, ending[model])
+    if settings.demo_mode:
+        logger.warning("DEMO MODE: no vendor is asked; a simulator answers. Set a vendor's key in .env to change that.")
+    logger.info("gateway %s serves %s", VERSION, ", ".join(gateway.factory.built) or "no provider")
+
+
+def load_app() -> FastAPI:
+    """The app of one worker process."""
+    return create_app(load_settings())
+
+
+def server_options(settings: Settings) -> dict[str, Any]:
+    """How uvicorn serves the app, as arguments of `uvicorn.Config`."""
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "loop": "uvloop",
+        "http": AbortableHttpProtocol,
+        "ws": "none",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": bool(settings.trusted_proxies),
+        "forwarded_allow_ips": list(settings.trusted_proxies),
+        "timeout_keep_alive": _CLIENT_KEEP_ALIVE_SECONDS,
+        "timeout_graceful_shutdown": int(settings.drain_timeout_seconds),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns the exit status: 2 where the configuration is wrong."""
+    parser = argparse.ArgumentParser(description="The AI chat gateway. Without a command it serves.")
+    commands = parser.add_subparsers(dest="command")
+    keys = commands.add_parser("keys", help="make gateway keys").add_subparsers(required=True)
+    keys.add_parser("new", help="make a key").add_argument("name")
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "keys":
+        key, entry = new_gateway_key(chosen.name)
+        print(f"The key, shown only now:   {key}\nIts entry for .env:        GATEWAY_API_KEYS={entry}")
+        return 0
+    try:
+        settings = load_settings()
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    uvicorn.run("main:load_app", factory=True, workers=settings.workers, **server_options(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Every recorded stream through the running gateway: the simulator sends its bytes, an HTTP client gets the answer."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx
+import pytest
+
+from configuration import load_settings
+from simulator import Replay, Simulator
+from tests.conftest import CORPUS_ABSENT
+from tests.loopback import running_gateway
+from tests.recordings import PROVIDERS, Recording, cut, recordings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RECORDINGS = recordings()
+SMALL = 10_000  # bytes: below it a recording is played at a byte a read over HTTP, too
+SEEDS = (1, 2)
+MODEL = "recorded"
+PREFIXES = {"gpt": "OPENAI", "claude": "ANTHROPIC", "gemini": "GEMINI", "groq": "GROQ"}
+
+pytestmark = pytest.mark.skipif(not RECORDINGS, reason=CORPUS_ABSENT)
+
+
+class Answer(NamedTuple):
+    """What a client has after a stream: the deltas joined, the last event, and whether `[DONE]` came."""
+
+    content: str
+    reasoning: str
+    refusal: str
+    last: dict[str, Any]
+    is_done: bool
+
+
+def read_stream(body: bytes) -> Answer:
+    """The stream as the simplest client reads it."""
+    frames = [block[6:] for block in body.decode().split("\n\n") if block.startswith("data: ")]
+    is_done = frames[-1:] == ["[DONE]"]
+    events = [json.loads(frame) for frame in (frames[:-1] if is_done else frames)]
+    assert [event["seq"] for event in events] == list(range(len(events)))
+    joined = {
+        kind: "".join(event["delta"].get(kind, "") for event in events) for kind in ("content", "reasoning", "refusal")
+    }
+    return Answer(**joined, last=events[-1], is_done=is_done)
+
+
+def check(recording: Recording, response: httpx.Response) -> None:
+    """The answer is the recording's, to the byte."""
+    if response.status_code != 200:
+        assert response.json()["error"]["code"] == recording.error_code
+        return
+    answer = read_stream(response.content)
+    assert (answer.content, answer.reasoning, answer.refusal) == (
+        recording.text,
+        recording.reasoning,
+        recording.refusal,
+    )
+    if recording.error_code:
+        assert answer.last["type"] == "error"
+        assert answer.last["error"]["code"] == recording.error_code
+        assert answer.last["error"]["partial_chars"] == len(recording.text)
+        assert not answer.is_done
+        return
+    assert answer.last["type"] == "end"
+    assert answer.is_done
+    assert answer.last["finish_reason"] == recording.finish_reason
+    usage = answer.last["usage"] or {}
+    assert (usage.get("input_tokens"), usage.get("output_tokens")) == recording.tokens
+
+
+def segmentations(recording: Recording) -> dict[str, tuple[int, ...] | int | None]:
+    """How the recording is cut for its plays."""
+    plays: dict[str, tuple[int, ...] | int | None] = {"whole": None}
+    for seed in SEEDS:
+        pieces = cut(recording.body, seed)
+        plays[f"seed {seed}"] = tuple(sum(map(len, pieces[:count])) for count in range(1, len(pieces)))
+    return plays | ({"a byte a read": 1} if len(recording.body) < SMALL else {})
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values())
+async def test_every_recording_comes_through_the_running_gateway(provider: str, tmp_path: Path) -> None:
+    """Whole, at seeded cuts, and the small ones a byte a read: text, thinking, refusal, finish and usage agree."""
+    chosen = [recording for recording in RECORDINGS if recording.provider == provider]
+    played: list[str] = []
+    async with Simulator() as simulator:
+        prefix = PREFIXES[provider]
+        options = {f"{prefix}_API_KEY": "key-of-a-test", f"{prefix}_BASE_URL": simulator.base_urls[provider]}
+        models = {f"{prefix}_MODEL_DEFAULT": MODEL, f"{prefix}_MODEL_FALLBACK": MODEL}
+        settings = load_settings(None, log_dir=str(tmp_path), conversation_log="off", **_lower(options | models))
+        async with running_gateway(settings) as gateway, httpx.AsyncClient(base_url=gateway.url, timeout=60) as client:
+            for recording in chosen:
+                for name, cuts in segmentations(recording).items():
+                    simulator.behaviours[MODEL] = Replay(recording.body, cuts)
+                    response = await client.post(f"/chat/{provider}", json=_question())
+                    check(recording, response)
+                    played.append(f"{recording.name} {name}")
+    wanted = sum(len(segmentations(recording)) for recording in chosen)
+    print(f"{provider}: {len(chosen)} recordings, {len(played)} of {wanted} plays came through")
+    assert len(played) == wanted
+
+
+def test_all_recordings_of_the_spoken_wires_are_there() -> None:
+    """The plays above are of all 181 recordings: none is missing, none is skipped."""
+    assert len(RECORDINGS) == 181
+
+
+def _question() -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": "What was recorded?"}]}
+
+
+def _lower(options: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in options.items()}
