@@ -1,0 +1,147 @@
+"""Processes under measurement: started, asked for their CPU time and memory, stopped. Linux's /proc tells."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 10.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+_NGINX = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+worker_processes 1;
+events {{ worker_connections 8192; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    upstream vendor {{ server 127.0.0.1:{vendor_port}; keepalive 1024; }}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location / {{
+            proxy_pass http://vendor;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_buffering off;
+            proxy_read_timeout 600s;
+        }}
+    }}
+}}
+"""
+
+
+class Process:
+    """A process and its children, with the port that it listens on."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], port: int) -> None:
+        self._popen = popen
+        self.port = port
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the whole tree, since its start."""
+        return sum(self._stat(pid) for pid in self._tree())
+
+    def memory_mb(self) -> float:
+        """Resident memory of the whole tree, in MB."""
+        return sum(_resident_kb(pid) for pid in self._tree()) / 1024
+
+    def _tree(self) -> list[int]:
+        pids = [self._popen.pid]
+        for pid in pids:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            pids.extend(int(child) for child in children)
+        return pids
+
+    def _stat(self, pid: int) -> float:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _resident_kb(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+@contextmanager
+def simulator() -> Iterator[Process]:
+    """The simulated vendors."""
+    port = _free_port()
+    with _started([sys.executable, "-m", "simulator", "--port", str(port)], port, {}) as process:
+        yield process
+
+
+@contextmanager
+def gateway(vendor_port: int, models: Mapping[str, str], folder: Path) -> Iterator[Process]:
+    """The gateway as its users run it, one worker; `models` by the prefix of a provider's variables."""
+    port = _free_port()
+    paths = {"OPENAI": "openai/v1", "ANTHROPIC": "anthropic", "GEMINI": "gemini", "GROQ": "groq", "LOCAL": "local/v1"}
+    variables = {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1", "LOG_DIR": str(folder / "logs")}
+    for prefix, model in models.items():
+        variables[f"{prefix}_API_KEY"] = "benchmark-key"
+        variables[f"{prefix}_BASE_URL"] = f"http://127.0.0.1:{vendor_port}/{paths[prefix]}"
+        variables[f"{prefix}_MODEL_DEFAULT"] = model
+    with _started([sys.executable, "main.py"], port, variables) as process:
+        yield process
+
+
+@contextmanager
+def nginx(vendor_port: int, folder: Path) -> Iterator[Process | None]:
+    """nginx as a plain proxy before the simulator; None where it is not installed."""
+    program = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
+    if program is None:
+        yield None
+        return
+    port = _free_port()
+    configuration = folder / "nginx.conf"
+    configuration.write_text(_NGINX.format(folder=folder, port=port, vendor_port=vendor_port))
+    with _started([program, "-p", str(folder), "-c", str(configuration)], port, {}) as process:
+        yield process
+
+
+@contextmanager
+def _started(command: list[str], port: int, variables: Mapping[str, str]) -> Iterator[Process]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    popen = subprocess.Popen(command, env=kept | dict(variables), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_until_listening(popen, port)
+        yield Process(popen, port)
+    finally:
+        popen.send_signal(signal.SIGTERM)
+        try:
+            popen.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            popen.kill()
+            popen.wait()
+
+
+def _wait_until_listening(popen: subprocess.Popen[bytes], port: int) -> None:
+    give_up = time.monotonic() + _START_SECONDS
+    while time.monotonic() < give_up:
+        if popen.poll() is not None:
+            raise RuntimeError(f"{popen.args!r} ended at once with status {popen.returncode}")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"{popen.args!r} does not listen after {_START_SECONDS:.0f} s")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
