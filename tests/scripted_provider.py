@@ -1,38 +1,30 @@
-"""A provider at our own port, whose models say what a test wrote down: no vendor, no wire."""
+"""A provider that plays what it is told, in place of a vendor: one of the two seams at which tests use a fake.
+
+The other seam is the wire. All above our own port (chain, commit rule, clocks, gateway, web) is the real thing.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections import defaultdict, deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, ClassVar
 
 from configuration import Clocks, ProviderSettings
-from models import Delta, End, Event, Finish, FinishReason, Prompt, TextPart, Turn
+from models import Delta, End, Event, Finish, FinishReason, Prompt, TextPart, Turn, Usage
 from providers.base import BaseProvider
 from providers.vendor_stream import Batch
 
 FAR = 60.0  # seconds: longer than any test lasts
 PROMPT = Prompt("", (Turn("user", (TextPart(type="text", text="hi"),)),))
-SILENCE = None  # as a step: the model says nothing any more
+STOP = Finish("stop", "stop", Usage(input_tokens=9, output_tokens=12))
 
-Step = Batch | Exception | float | None
+Step = Batch | Exception | float | Callable[[], Awaitable[object]]
 
 
-def make_settings(**options: Any) -> ProviderSettings:
-    """Settings of a provider with two models, whose clocks ring only where a test sets them."""
-    clocks = {"connect": FAR, "first_content": FAR, "last_first_content": FAR, "idle": FAR, "total": FAR}
-    chosen: dict[str, Any] = {
-        "name": "gpt",
-        "prefix": "OPENAI",
-        "api_key": "key-of-the-test",
-        "model_default": "first",
-        "model_fallback": "second",
-        "max_event_bytes": 2**20,
-        "max_attempts": 4,
-        "max_connections": 10,
-    }
-    clocks |= {name: options.pop(name) for name in list(options) if name in clocks}
-    return ProviderSettings(**(chosen | options), clocks=Clocks(**clocks))
+async def silence() -> None:
+    """A step of a script: nothing more comes, until the stream is closed."""
+    await asyncio.get_running_loop().create_future()
 
 
 def text(words: str) -> Delta:
@@ -44,48 +36,128 @@ def finish(reason: FinishReason = "stop", *, settling: float | None = None) -> F
     return Finish(reason, f"raw {reason}", sure=settling is None, settling=settling)
 
 
-class ScriptedProvider(BaseProvider):
-    """Answers each request with the next script; `history` has what was asked, `closed` whose streams were closed.
+def answer(*texts: str, finish: Finish = STOP) -> list[Step]:
+    """The script of a whole answer: a batch a text, then the end."""
+    steps: list[Step] = [[Delta(words)] for words in texts]
+    return [*steps, [finish]]
 
-    A step of a script is a batch, an exception to raise, a number of seconds to wait, or SILENCE.
+
+def make_settings(**options: Any) -> ProviderSettings:
+    """Settings of a provider with two models, whose clocks ring only where a test sets them."""
+    clocks = {"connect": FAR, "first_content": FAR, "last_first_content": FAR, "idle": FAR, "total": FAR}
+    clocks |= {name: options.pop(name) for name in list(options) if name in clocks}
+    chosen: dict[str, Any] = {
+        "name": "gpt",
+        "prefix": "OPENAI",
+        "api_key": "key-of-the-test",
+        "model_default": "first",
+        "model_fallback": "second",
+        "clocks": Clocks(**clocks),
+        "max_event_bytes": 2**20,
+        "max_attempts": 4,
+        "max_connections": 10,
+    }
+    return ProviderSettings(**(chosen | options))
+
+
+class Asked(str):
+    """One request that the provider got. It equals its model's name: a history reads as the models asked.
+
+    `closed` is set once the request's stream has been closed, however it ended.
+    """
+
+    prompt: Prompt
+    message_id: str
+    closed: asyncio.Event
+
+    def __new__(cls, model: str, prompt: Prompt, message_id: str) -> Asked:
+        asked = super().__new__(cls, model)
+        asked.prompt, asked.message_id, asked.closed = prompt, message_id, asyncio.Event()
+        return asked
+
+    @property
+    def model(self) -> str:
+        """The model that was asked."""
+        return str(self)
+
+
+class ScriptedProvider(BaseProvider):
+    """Plays the next script for each request, `check` for each free check; the options are those of `make_settings`.
+
+    A step of a script is a batch, an exception to raise, a number of seconds to wait, or something to await.
+    `history` has the requests, `closed` those whose streams were closed, `checked` the models of the free checks.
     """
 
     optional_parameters: ClassVar[tuple[str, ...]] = ("temperature", "effort")
 
     def __init__(self, *scripts: list[Step], **options: Any) -> None:
         super().__init__(make_settings(**options))
-        self._scripts = list(scripts)
-        self.history: list[str] = []
+        self.history: list[Asked] = []
+        self.closed: list[Asked] = []
         self.sent: list[dict[str, object]] = []
-        self.closed: list[str] = []
         self.silent = asyncio.Event()
-        self.missing_model: Exception | None = None
+        self.check: list[Step] = []
+        self.checked: list[str] = []
+        self.is_closed = False
+        self._scripts: defaultdict[str | None, deque[list[Step]]] = defaultdict(deque, {None: deque(scripts)})
+        self._arrivals: asyncio.Queue[Asked] = asyncio.Queue()
+
+    def enqueue(self, *steps: Step, model: str | None = None) -> None:
+        """The script of one more request: to this model, or without one to whichever has none of its own."""
+        self._scripts[model].append(list(steps))
+
+    async def next_asked(self) -> Asked:
+        """The next request not yet told, as soon as it arrives."""
+        return await self._arrivals.get()
 
     async def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
-        assert self.history == self.closed, "an earlier request's stream is still open"
-        self.history.append(model)
-        self.sent.append(self.accepted(model, {"temperature": 1, "effort": "low"}))
+        """Play the script."""
+        asked = self._take(prompt, model, message_id)
         try:
-            for step in self._scripts.pop(0):
-                if isinstance(step, Exception):
-                    raise step
+            for step in self._next_script(model):
                 if isinstance(step, list):
-                    yield list(step)
-                elif step is None:
-                    self.silent.set()
-                    await asyncio.get_running_loop().create_future()
+                    yield list(step)  # whoever reads a batch may change it
                 else:
-                    await asyncio.sleep(step)
+                    await self._play(step)
         finally:
-            self.closed.append(model)
+            self.closed.append(asked)
+            asked.closed.set()
 
     async def retrieve_model(self, model: str) -> None:
-        self.history.append(model)
-        if self.missing_model:
-            raise self.missing_model
+        """Play the check."""
+        self.checked.append(model)
+        for step in self.check:
+            assert not isinstance(step, list), "a check yields nothing"
+            await self._play(step)
 
     async def aclose(self) -> None:
-        self.closed.append("client")
+        """Note the close."""
+        self.is_closed = True
+
+    def _take(self, prompt: Prompt, model: str, message_id: str) -> Asked:
+        chat = [asked for asked in self.history if asked.message_id == message_id]
+        assert all(asked.closed.is_set() for asked in chat), "an earlier request's stream is still open"
+        asked = Asked(model, prompt, message_id)
+        self.history.append(asked)
+        self.sent.append(self.accepted(model, {"temperature": 1, "effort": "low"}))
+        self._arrivals.put_nowait(asked)
+        return asked
+
+    def _next_script(self, model: str) -> list[Step]:
+        scripts = self._scripts[model] or self._scripts[None]
+        if not scripts:
+            raise LookupError(f"no script is left for {model}")
+        return scripts.popleft()
+
+    async def _play(self, step: Exception | float | Callable[[], Awaitable[object]]) -> None:
+        if isinstance(step, Exception):
+            raise step
+        if isinstance(step, int | float):
+            await asyncio.sleep(step)
+        else:
+            if step is silence:
+                self.silent.set()
+            await step()
 
 
 async def collect(provider: BaseProvider, *, restart: bool = False) -> list[Event]:

@@ -13,13 +13,13 @@ from providers.chat_completions import ChatCompletionsDecoder
 from providers.vendor_stream import Batch, read_batches
 from tests.scripted_provider import (
     PROMPT,
-    SILENCE,
     ScriptedProvider,
     Step,
     collect,
     end_of,
     finish,
     joined,
+    silence,
     text,
 )
 
@@ -42,7 +42,7 @@ async def test_connect_clock_is_told_as_such() -> None:
 
 async def test_silent_model_gives_way_to_the_next() -> None:
     """First content, while another model remains: the silent one is left, once, and its stream closed."""
-    provider = ScriptedProvider([SILENCE], ANSWER, first_content=SHORT)
+    provider = ScriptedProvider([silence], ANSWER, first_content=SHORT)
     events = await collect(provider)
     assert joined(events) == "Hello"
     assert provider.history == provider.closed == ["first", "second"]
@@ -54,7 +54,7 @@ async def test_silent_model_gives_way_to_the_next() -> None:
 
 async def test_last_model_has_a_patience_of_its_own() -> None:
     """The last model of the chain waits by its own clock, not by the first's."""
-    error = await fail(ScriptedProvider([SILENCE], [SILENCE], first_content=SHORT, last_first_content=SHORT * 2))
+    error = await fail(ScriptedProvider([silence], [silence], first_content=SHORT, last_first_content=SHORT * 2))
     assert (error.code, error.stage) == ("upstream_timeout", "before_content")
     assert [(attempt.model, attempt.reason) for attempt in error.attempts] == [
         ("first", "first_content"),
@@ -64,7 +64,7 @@ async def test_last_model_has_a_patience_of_its_own() -> None:
 
 async def test_patient_last_model_may_be_slow() -> None:
     """What is too slow for the first model is not too slow for the last."""
-    provider = ScriptedProvider([SILENCE], [SHORT * 3, *ANSWER], first_content=SHORT)
+    provider = ScriptedProvider([silence], [SHORT * 3, *ANSWER], first_content=SHORT)
     assert joined(await collect(provider)) == "Hello"
 
 
@@ -76,7 +76,7 @@ async def test_reasoning_is_first_content() -> None:
 
 async def test_stalled_answer_is_given_up() -> None:
     """Idle after content: `stalled`, with what the client has, and no other model's text."""
-    provider = ScriptedProvider([[text("Hel")], SILENCE], ANSWER, idle=SHORT)
+    provider = ScriptedProvider([[text("Hel")], silence], ANSWER, idle=SHORT)
     error = await fail(provider)
     assert (error.code, error.reason, error.stage) == ("upstream_timeout", "stalled", "after_content")
     assert (error.partial_chars, provider.history, provider.closed) == (3, ["first"], ["first"])
@@ -97,7 +97,7 @@ async def test_whole_clock_ends_an_endless_answer() -> None:
 
 async def test_whole_clock_counts_before_content_too() -> None:
     """No patience for one model outlasts the whole, whatever the other clocks say; nor do further models."""
-    error = await fail(ScriptedProvider([SILENCE], [SILENCE], total=SHORT))
+    error = await fail(ScriptedProvider([silence], [silence], total=SHORT))
     assert {attempt.reason for attempt in error.attempts} == {"whole"}
 
 
@@ -139,20 +139,20 @@ async def test_pings_do_not_reset_the_idle_clock() -> None:
 
 
 SETTLING: dict[str, list[Step]] = {
-    "silence after the finish": [[text("Hello"), finish(settling=LONG)], SILENCE],
+    "silence after the finish": [[text("Hello"), finish(settling=LONG)], silence],
     "end after the finish": [[text("Hello"), finish(settling=LONG)]],
     "text after the finish": [
         [text("Hel"), finish("length", settling=LONG)],
         [text("lo"), finish(settling=LONG)],
-        SILENCE,
+        silence,
     ],
-    "text without a second finish": [[text("Hel"), finish(settling=LONG)], LONG / 5, [text("lo")], SILENCE],
-    "finish alone": [[text("Hello")], LONG * 2, [finish(settling=LONG)], SILENCE],
+    "text without a second finish": [[text("Hel"), finish(settling=LONG)], LONG / 5, [text("lo")], silence],
+    "finish alone": [[text("Hello")], LONG * 2, [finish(settling=LONG)], silence],
     "finish repeated": [
         [text("Hello"), finish(settling=LONG)],
         [finish(settling=LONG)],
         [finish(settling=LONG)],
-        SILENCE,
+        silence,
     ],
 }
 
@@ -205,7 +205,7 @@ async def test_client_leaving_closes_the_vendor_stream() -> None:
     assert provider.history == provider.closed == ["first"]
 
 
-@pytest.mark.parametrize("script", [[SILENCE], [[text("Hel")], SILENCE]], ids=["before content", "after content"])
+@pytest.mark.parametrize("script", [[silence], [[text("Hel")], silence]], ids=["before content", "after content"])
 async def test_client_leaving_in_a_silence_closes_the_vendor_stream(script: list[Step]) -> None:
     """Cancelled while the model is silent: its stream is closed, no fallback starts, nothing counts against it."""
     provider = ScriptedProvider(script, ANSWER)
@@ -261,7 +261,7 @@ async def test_free_check_asks_for_the_model() -> None:
     """Without a test message nothing is generated."""
     provider = ScriptedProvider()
     await provider.health_check("first")
-    assert (provider.history, provider.sent) == (["first"], [])
+    assert (provider.checked, provider.sent) == (["first"], [])
 
 
 async def test_deep_check_reads_a_whole_answer_and_closes() -> None:
@@ -274,14 +274,14 @@ async def test_deep_check_reads_a_whole_answer_and_closes() -> None:
 async def test_failing_check_is_a_gateway_error() -> None:
     """What the vendor's SDK raised, in our codes."""
     provider = ScriptedProvider()
-    provider.missing_model = ConnectionRefusedError()
+    provider.check = [ConnectionRefusedError()]
     with pytest.raises(GatewayError, match="upstream_unavailable"):
         await provider.health_check("first")
 
 
 async def test_silent_check_ends() -> None:
     """A check waits no longer than a chat for its first content."""
-    provider = ScriptedProvider([SILENCE], first_content=SHORT)
+    provider = ScriptedProvider([silence], first_content=SHORT)
     with pytest.raises(GatewayError, match="upstream_timeout"):
         await provider.health_check("first", "Say OK.")
     assert provider.closed == ["first"]
