@@ -14,14 +14,8 @@ from typing import Any
 
 import msgspec
 
-from logging_config import (
-    ChatRecord,
-    log_conversation,
-    record_chat,
-    report_bug,
-    report_misconfiguration,
-    report_outage,
-)
+from error_reporting import report_bug, report_misconfiguration, report_outage
+from logging_config import ChatRecord, log_conversation, record_chat
 from models import ChatIdentity, ChatRequest, Delta, End, Event, GatewayError, Restart, Start, Timing
 from prompt_engineering import build_prompt
 from providers.base import BaseProvider

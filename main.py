@@ -23,17 +23,11 @@ from starlette.staticfiles import StaticFiles
 
 from aiproviders import Gateway
 from configuration import VERSION, ConfigurationError, Settings, load_settings, new_gateway_key, startup_warnings
-from logging_config import (
-    LogSettings,
-    SentrySettings,
-    configure_logging,
-    configure_sentry,
-    hide_secrets,
-    logger,
-    shutdown_logging,
-)
+from error_reporting import SentrySettings, configure_sentry, shutdown_sentry
+from logging_config import LogSettings, configure_logging, logger, shutdown_logging
 from models import GatewayError
 from providers.factory import ProviderFactory
+from redaction import hide_secrets
 from simulator import Simulator
 from web.errors import handle_error
 from web.guards import OriginGuard, StreamLimit
@@ -85,6 +79,7 @@ def _lifespan(
         async with AsyncExitStack() as stack:
             _open_logs(settings)
             stack.callback(shutdown_logging)
+            stack.callback(shutdown_sentry)
             lived = await _with_demo(settings, stack)
             gateway = Gateway(
                 factory or ProviderFactory(lived.providers),

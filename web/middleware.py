@@ -8,7 +8,8 @@ import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from logging_config import conversation_id_context, report_bug, request_id_context
+from error_reporting import report_bug
+from logging_config import conversation_id_context, request_id_context
 from models import GatewayError
 from web.errors import error_response
 
