@@ -54,6 +54,7 @@ class RunningGateway:
 @asynccontextmanager
 async def running_gateway(settings: Settings, factory: ProviderFactory | None = None) -> AsyncIterator[RunningGateway]:
     """Serve the app on a free port, from its lifespan's start to its end."""
+    gc.freeze()  # the app collects before it serves; over all that a test run has loaded that takes long
     app = create_app(settings, factory)
     options = server_options(settings) | {"host": "127.0.0.1", "port": 0, "timeout_graceful_shutdown": _GRACE_SECONDS}
     config = uvicorn.Config(app, lifespan="on", **options)
