@@ -16,6 +16,7 @@ import httptools
 
 from simulator.plan import Ending, Plan, Step, head
 
+_UNREAD_SECONDS = 2.0
 _ABORT_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with no time to linger: close sends RST
 
 
@@ -30,17 +31,22 @@ class Request(NamedTuple):
 
 
 class Connection(asyncio.Protocol):
-    """Plays one plan after another: `answer` gives the plan of a request, `finished` and `lost` hear how it went."""
+    """Plays one plan after another: `answer` gives the plan of a request, `finished` and `lost` hear how it went.
+
+    `is_unread` judges a request by its target and its body's first bytes: what follows is left unread for a while.
+    """
 
     def __init__(
         self,
         answer: Callable[[Connection, Request], Plan],
         finished: Callable[[Connection], None],
         lost: Callable[[Connection], None],
+        is_unread: Callable[[Connection, str, bytes], bool] = lambda *_: False,
     ) -> None:
         self._answer = answer
         self._finished = finished
         self._lost = lost
+        self._is_unread = is_unread
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._requests: deque[Request] = deque()
@@ -102,6 +108,9 @@ class Connection(asyncio.Protocol):
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
+        if not self._body and self._is_unread(self, self._target.decode("latin-1"), body):
+            self._transport.pause_reading()
+            self._loop.call_later(_UNREAD_SECONDS, self._transport.resume_reading)  # else its end would not be seen
         self._body += body
 
     def on_message_complete(self) -> None:

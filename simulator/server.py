@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -15,11 +16,14 @@ import msgspec
 
 from simulator.behaviours import Behaviour, Demo, named_behaviour
 from simulator.connection import Connection, Request
+from simulator.faults import UNREAD_BODY, fault_behaviour
 from simulator.plan import Plan, whole
 from simulator.wires import WIRES, Wire
 
 _BACKLOG = 2048
 _JSON = {"content-type": "application/json"}
+_PEEKED = 2048  # bytes of a body
+_UNREAD_MODEL = re.compile(re.escape(UNREAD_BODY) + r"[\w~]*")
 
 
 @dataclass(eq=False, slots=True)
@@ -54,8 +58,8 @@ class Simulator:
 
     `behaviours` says what a model does: one behaviour, or a list of them, one a call in turn, of which the last stays.
     `check_behaviours` says the same of the free calls that retrieve a model. Both may be changed at any time.
-    A model that is in neither does what its name says (`error-429`), else the default. `calls` are the newest calls, as
-    many as are to be remembered: their bodies take room, which a server that runs for long hasn't got.
+    A model that is in neither does what its name says (`error-429`, `fault-reset`), else the default. `calls` are the
+    newest calls, as many as are to be remembered: their bodies take room, which a server that runs for long hasn't got.
     """
 
     def __init__(
@@ -141,7 +145,7 @@ class Simulator:
         }
 
     def _connect(self) -> Connection:
-        connection = Connection(self._answer, self._finish, self._lose)
+        connection = Connection(self._answer, self._finish, self._lose, self._is_unread)
         self._clients[connection] = _Client(next(self._numbers))
         if self._closing:  # accepted before the end, made after it
             connection.abort()
@@ -184,6 +188,17 @@ class Simulator:
         self._remember(call)
         return plan
 
+    def _is_unread(self, connection: Connection, target: str, body: bytes) -> bool:
+        """Whether the request is for a model that does not read it; the call is noted by the little that was read."""
+        model = _UNREAD_MODEL.search(unquote(target) + body[:_PEEKED].decode("latin-1"))
+        wire_class = next((wire for wire in WIRES.values() if target.startswith(wire.base_path + "/")), None)
+        if not model or not wire_class:
+            return False
+        client = self._clients[connection]
+        client.call = Call(wire_class.provider, model[0], target, {}, None, client.number, client.closed, False)
+        self._remember(client.call)
+        return True
+
     def _remember(self, call: Call) -> None:
         (self._checks if call.is_check else self._chats)[call.provider] += 1
         self._input_tokens += call.input_tokens
@@ -192,8 +207,8 @@ class Simulator:
         self._called.set()
 
     def _plan_chat(self, wire: Wire) -> Plan:
-        behaviour = _take_turn(self.behaviours, wire.model) or named_behaviour(wire.model) or self._default
-        return behaviour.plan(wire)
+        named = fault_behaviour(wire.model) or named_behaviour(wire.model)
+        return (_take_turn(self.behaviours, wire.model) or named or self._default).plan(wire)
 
     def _plan_check(self, wire: Wire) -> Plan:
         if behaviour := _take_turn(self.check_behaviours, wire.model):

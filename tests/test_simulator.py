@@ -571,7 +571,7 @@ async def test_module_serves_by_hand() -> None:
     )
     assert process.stdout
     try:
-        lines = [(await asyncio.wait_for(process.stdout.readline(), 20)).decode() for _ in range(12)]
+        lines = [(await asyncio.wait_for(process.stdout.readline(), 20)).decode() for _ in range(13)]
         counts = re.search(r"http://\S+/__calls", lines[-1])
         assert counts
         assert re.match(r"OPENAI_BASE_URL=http://127\.0\.0\.1:\d+/openai/v1\n", lines[0])

@@ -1,0 +1,105 @@
+"""Faults of an address, which come before any model is named: nobody listens, or TLS goes wrong.
+
+The certificates are made at run time and are worth nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+_DAY = timedelta(days=1)
+
+
+@asynccontextmanager
+async def _refused(host: str, port: int) -> AsyncIterator[str]:
+    with socket.socket() as bound:  # bound, and so nobody else's; not listening
+        bound.bind((host, port))
+        yield f"http://{host}:{bound.getsockname()[1]}"
+
+
+@asynccontextmanager
+async def _silent(host: str, port: int) -> AsyncIterator[str]:
+    async with await asyncio.start_server(_read_to_the_end, host, port) as server:
+        yield f"https://{host}:{server.sockets[0].getsockname()[1]}"
+
+
+@asynccontextmanager
+async def _badly_certified(host: str, port: int, *, name: str | None = None, days: int = 1) -> AsyncIterator[str]:
+    context = certified_context(name or host, days)
+    async with await asyncio.start_server(_read_to_the_end, host, port, ssl=context) as server:
+        yield f"https://{host}:{server.sockets[0].getsockname()[1]}"
+
+
+async def _read_to_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while await reader.read(65_536):
+            pass
+    writer.close()
+
+
+def certified_context(name: str, days: int, authority: Path | None = None) -> ssl.SSLContext:
+    """A server's TLS with a certificate for a name or address, signed by itself, that ends in so many days.
+
+    The certificate is left in the file `authority`, for a client that is to trust it.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _sign(name, datetime.now(UTC) + days * _DAY, key).public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:
+        chain = Path(folder) / "chain.pem"
+        chain.write_bytes(certificate + secret)
+        context.load_cert_chain(chain)
+    if authority:
+        authority.write_bytes(certificate)
+    return context
+
+
+def _sign(name: str, until: datetime, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    itself = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "simulated vendor")])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(itself)
+        .issuer_name(itself)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(until - 30 * _DAY)
+        .not_valid_after(until)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+ENDPOINTS: dict[str, Callable[[str, int], AbstractAsyncContextManager[str]]] = {
+    "refused": _refused,
+    "tls-unknown-issuer": _badly_certified,
+    "tls-expired": partial(_badly_certified, days=-1),
+    "tls-wrong-host": partial(_badly_certified, name="elsewhere.invalid"),
+    "tls-silence": _silent,
+}
+"""By name: given a host and a port (0: any), the address with the fault, for as long as the block runs."""
