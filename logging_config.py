@@ -148,7 +148,10 @@ def configure_logging(settings: LogSettings) -> None:
     """Open the logs; what was open before is closed. Raises ValueError for an unknown level."""
     shutdown_logging()
     _state.complaints = OncePerMinute()
-    _make_directory(settings.directory)
+    try:
+        settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        _complain(error)
     root, uvicorn_logger = logging.getLogger(), logging.getLogger("uvicorn")
     for source, level in ((root, logging.WARNING), (uvicorn_logger, logging.INFO), (logger, logging.DEBUG)):
         _state.closing.callback(source.setLevel, source.level)
@@ -184,13 +187,6 @@ def _is_fit_to_log(record: logging.LogRecord) -> bool:
     return record.name == "uvicorn.error" and record.levelno >= logging.INFO
 
 
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        _complain(error)
-
-
 def _complain(error: BaseException | None) -> None:
     """Say on stderr, once a minute at most, that the logs cannot be written."""
     if not _state.complaints.allows():
@@ -223,11 +219,14 @@ class _LogFile(ConcurrentRotatingFileHandler):
         return stream
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
-        """Let go of the stream: what a failed write left in its buffer would be written again, and grow."""
-        stream, self.stream = self.stream, None
-        if stream:
+        """Let go of both files: what a failed write left in the buffer would be written again, and grow; and a lock
+        in a folder that has vanished would be no lock for those who start in the new one.
+        """
+        files = (self.stream, self.stream_lock)
+        self.stream = self.stream_lock = None
+        for file in filter(None, files):
             with suppress(OSError, ValueError):  # it has failed already
-                stream.close()
+                file.close()
         _complain(sys.exception())
 
 

@@ -40,7 +40,8 @@ def hide_secrets(values: Iterable[str]) -> None:
     They are found as they are and as URLs quote them. Strings of less than 8 characters are not searched for.
     """
     plain = {value for value in values if len(value) >= _SHORTEST_SECRET}
-    forms = sorted(plain | {quote(value, safe="") for value in plain}, key=len, reverse=True)
+    quoted = {quote(value, safe) for value in plain for safe in ("", "/")}
+    forms = sorted(plain | quoted, key=len, reverse=True)
     _secrets.plain = tuple(forms)
     _secrets.in_json = tuple(_dump(form)[1:-1] for form in forms)
 
