@@ -34,7 +34,7 @@ from web.guards import OriginGuard, StreamLimit
 from web.middleware import LastResortMiddleware, RequestIdMiddleware
 from web.openapi import describe
 from web.routes import House, router
-from web.server import AbortableHttpProtocol
+from web.server import http_protocol
 
 _STATIC = Path(__file__).parent / "static"
 _CLIENT_KEEP_ALIVE_SECONDS = 75  # above nginx's 60, so that it never reuses a connection that is being closed
@@ -151,7 +151,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "host": settings.host,
         "port": settings.port,
         "loop": "uvloop",
-        "http": AbortableHttpProtocol,
+        "http": http_protocol(settings),
         "ws": "none",
         "log_config": None,
         "access_log": False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
+from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,7 +29,7 @@ class RequestIdMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id = choose_request_id(scope["headers"])
         request_id_context.set(request_id)  # the server gives each request a task, and so a context, of its own
         conversation_id_context.set(None)
         header = (b"x-request-id", request_id.encode())
@@ -41,8 +42,9 @@ class RequestIdMiddleware:
         await self._app(scope, receive, send_with_id)
 
 
-def _request_id(scope: Scope) -> str:
-    given = [value for name, value in scope["headers"] if name == b"x-request-id"]
+def choose_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The client's id, where it sent one that is valid; else a new one."""
+    given = [value for name, value in headers if name == b"x-request-id"]
     if len(given) == 1 and _VALID_REQUEST_ID.fullmatch(given[0]):
         return bytes(given[0]).decode()
     return str(uuid.uuid4())
