@@ -1,4 +1,4 @@
-"""The gateway's two verbs, `stream_chat` and `check_health`, and the one final record of each chat.
+"""The gateway's two verbs, `stream_chat` and `check_health`: the prompt, and the chain of providers.
 
 Knows providers by their port alone; knows nothing of HTTP, of wires or of any vendor.
 """
@@ -8,22 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
-from error_reporting import report_bug, report_misconfiguration, report_outage
-from logging_config import ChatRecord, log_conversation, record_chat
-from models import ChatIdentity, ChatRequest, Delta, End, Event, GatewayError, Restart, Start, Timing
+from chat_log import ChatLog
+from models import ChatIdentity, ChatRequest, Event, GatewayError, Prompt
 from prompt_engineering import build_prompt
+from providers.attempts import Chain
 from providers.base import BaseProvider
 from providers.factory import ProviderFactory
 from providers.health import ProviderHealth
 from providers.vendor_stream import close_surely
 
-_MISCONFIGURATIONS = ("upstream_auth", "upstream_quota", "upstream_model_not_found")
 _TEST_MESSAGE = "Answer with the word OK."
 _CHECK_PATIENCE_SECONDS = 2.0
 
@@ -39,32 +36,44 @@ class Gateway:
         self._health_cache_seconds = health_cache_seconds
         self._checks: dict[str, asyncio.Task[None]] = {}
         self._deep_checks: dict[str, float] = {}
+        self._waits: set[_Wait] = set()
 
     async def stream_chat(
         self, name: str, request: ChatRequest, identity: ChatIdentity
     ) -> AsyncGenerator[list[Event], None]:
         """The chat's batches: Start with the first content, deltas, End. Raises GatewayError, whatever went wrong."""
-        chat = _ChatLog(name, request, identity)
+        chat = ChatLog(name, request, identity)
+        wait = _Wait()
+        self._waits.add(wait)
         try:
-            provider = self.factory.get(name)
-            system_prompt = provider.settings.system_prompt
-            prompt = build_prompt(request, self._system_prompt if system_prompt is None else system_prompt)
-            answer = provider.stream(prompt, identity.id, restart=request.on_break == "restart")
-            try:
-                async for batch in answer:
-                    yield chat.take(batch)
-            finally:
-                await close_surely(answer.aclose())
+            chain = self._open_chain(name, request)
+            while not chain.is_answered:
+                provider = self.factory.get(chain.link.provider)
+                answer = provider.stream(self._prompt(provider, request), identity.id, chain)
+                try:
+                    async for batch in answer:
+                        wait.is_on = False
+                        yield chat.take(batch)
+                        wait.is_on = True
+                        if wait.is_ended:
+                            raise chat.failure("draining")
+                finally:
+                    await close_surely(answer.aclose())
+        except asyncio.CancelledError:
+            if not wait.was_ended():
+                raise
+            failure = chat.failure("draining")
+            chat.fail(failure)
+            raise failure from None
         except GatewayError as error:
             chat.fail(error)
             raise
         except Exception as error:
-            report_bug(error)
-            _logger.exception("chat failed by a bug")
-            failure = GatewayError("internal_error", provider=name)
+            failure = chat.failure("internal_error")
             chat.fail(failure)
             raise failure from error
         finally:
+            self._waits.discard(wait)
             chat.close()
 
     async def check_health(self, name: str, *, deep: bool = False) -> dict[str, Any]:
@@ -75,7 +84,7 @@ class Gateway:
         """
         settings = self.factory.settings(name)
         if not settings.configured:
-            return _report(name, ProviderHealth(), settings.models) | {
+            return _report(name, settings.models, ProviderHealth()) | {
                 "status": "ERROR",
                 "message": "This provider is not configured.",
                 "error": "provider_not_configured",
@@ -86,11 +95,16 @@ class Gateway:
             await _check(provider, _TEST_MESSAGE)
         elif provider.health.is_stale(self._health_cache_seconds):
             await self._check_once(provider)
-        return _report(name, provider.health, settings.models)
+        return _report(name, settings.models, provider.health) | {"breaker": provider.breaker_states()}
 
     def states(self) -> dict[str, str]:
         """Each supported provider's passive state; asks nobody."""
         return {name: self._state(name) for name in self.factory.names}
+
+    def end_chats(self) -> None:
+        """End the chats that are under way, each with a GatewayError `draining`."""
+        for wait in self._waits:
+            wait.end()
 
     async def aclose(self) -> None:
         """Stop what runs in the background, then close the providers."""
@@ -98,6 +112,22 @@ class Gateway:
             check.cancel()
         await asyncio.gather(*self._checks.values(), return_exceptions=True)
         await self.factory.aclose()
+
+    def _open_chain(self, name: str, request: ChatRequest) -> Chain:
+        """The models to ask. Raises GatewayError where there are none, or where all of them are known to be down."""
+        settings = self.factory.settings(name)
+        others = [other for other in settings.fallback_providers if self.factory.settings(other).configured]
+        links = [link for each in (name, *others) for link in self.factory.get(each).links()]
+        now = asyncio.get_running_loop().time()
+        until = now + settings.clocks.total
+        chain = Chain(links, settings.max_attempts, restart=request.on_break == "restart", until=until, now=now)
+        if chain.refusal:
+            raise chain.refusal
+        return chain
+
+    def _prompt(self, provider: BaseProvider, request: ChatRequest) -> Prompt:
+        own = provider.settings.system_prompt
+        return build_prompt(request, self._system_prompt if own is None else own)
 
     def _state(self, name: str) -> str:
         if not self.factory.settings(name).configured:
@@ -119,6 +149,25 @@ class Gateway:
         self._deep_checks[name] = now
 
 
+class _Wait:
+    """A chat's wait for its vendor. A drain ends it there, or else, when the client has taken what it is given."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self.is_on = True
+        self.is_ended = False
+
+    def end(self) -> None:
+        """Let the chat end as soon as nothing of it is being written."""
+        self.is_ended = True
+        if self.is_on and self._task:
+            self._task.cancel()
+
+    def was_ended(self) -> bool:
+        """Whether it was `end` alone that cancelled the chat's task; then the task goes on."""
+        return self.is_ended and self._task is not None and self._task.uncancel() == 0
+
+
 async def _check(provider: BaseProvider, test_message: str | None) -> None:
     began = time.monotonic()
     try:
@@ -138,7 +187,7 @@ _STATE_MESSAGES = {
 }
 
 
-def _report(name: str, health: ProviderHealth, models: tuple[str, ...]) -> dict[str, Any]:
+def _report(name: str, models: tuple[str, ...], health: ProviderHealth) -> dict[str, Any]:
     newest = health.newest
     return {
         "status": health.state,
@@ -151,109 +200,3 @@ def _report(name: str, health: ProviderHealth, models: tuple[str, ...]) -> dict[
         "source": newest.source if newest else None,
         "error": newest.error if newest else None,
     }
-
-
-class _ChatLog:
-    """What one chat leaves behind: an opening line, its conversation, one final record."""
-
-    def __init__(self, provider: str, request: ChatRequest, identity: ChatIdentity) -> None:
-        self._provider = provider
-        self._request = request
-        self._began = time.monotonic()
-        self._first_content: float | None = None
-        self._start: Start | Restart | None = None
-        self._end: End | None = None
-        self._error: GatewayError | None = None
-        self._texts: list[str] = []
-        context = {"provider": provider, "id": identity.id, "messages": len(request.messages)}
-        _logger.info("chat started", extra={"context": context})
-
-    def take(self, batch: list[Event]) -> list[Event]:
-        """Note a batch on its way out; the End gets its timing."""
-        for place, event in enumerate(batch):
-            if type(event) is Delta:
-                self._texts.append(event.content)
-            elif isinstance(event, End):
-                self._end = batch[place] = msgspec.structs.replace(event, timing=self._timing())
-            elif isinstance(event, Start | Restart):
-                self._take_opening(event, batch)
-        return batch
-
-    def fail(self, error: GatewayError) -> None:
-        """Note how the chat failed."""
-        self._error = error
-        error.provider = error.provider or self._provider
-
-    def close(self) -> None:
-        """Write what remains of the chat. Synchronous: it must hold when the chat is being cancelled."""
-        outcome = self._outcome()
-        record_chat(self._record(outcome))
-        log_conversation(
-            provider=self._provider,
-            model=self._start.model if self._start else None,
-            query=next((m.text for m in reversed(self._request.messages) if m.role == "user"), ""),
-            answer="".join(self._texts),
-            outcome=outcome,
-        )
-        self._report_to_sentry(outcome)
-
-    def _take_opening(self, event: Start | Restart, batch: list[Event]) -> None:
-        self._start = event
-        self._texts.clear()
-        if self._first_content is None and any(type(other) is Delta for other in batch):
-            self._first_content = time.monotonic()
-
-    def _timing(self) -> Timing:
-        first = self._first_content
-        now = time.monotonic()
-        return Timing(None if first is None else _milliseconds(first - self._began), _milliseconds(now - self._began))
-
-    def _outcome(self) -> str:
-        if self._end:
-            return "fallback_ok" if self._end.fallback else "ok"
-        error = self._error
-        if error is None:
-            return "client_gone"
-        if error.code in ("internal_error", "draining"):
-            return "drained" if error.code == "draining" else error.code
-        if error.kind.status < 500 and error.code != "rate_limited":
-            return "rejected"
-        return "upstream_error_after" if error.stage == "after_content" else "upstream_error_before"
-
-    def _record(self, outcome: str) -> ChatRecord:
-        end, error, timing = self._end, self._error, self._timing()
-        usage = end.usage if end else None
-        fallback = self._start.fallback if self._start else None
-        return ChatRecord(
-            provider=self._provider,
-            model=self._start.model if self._start else error.model if error else None,
-            fallback=_fallback_fields(fallback),
-            outcome=outcome,
-            error_code=error.code if error else None,
-            reason=error.reason if error else None,
-            status=error.kind.status if error else 200,
-            first_content_ms=timing.first_content_ms,
-            total_ms=timing.total_ms,
-            input_tokens=usage.input_tokens if usage else None,
-            output_tokens=usage.output_tokens if usage else None,
-            attempts=end.attempts if end else len(error.attempts) if error else None,
-            dropped_params=list(end.dropped_params) if end else [],
-        )
-
-    def _report_to_sentry(self, outcome: str) -> None:
-        fallback = self._start.fallback if self._start else None
-        kind = self._error.code if self._error else fallback.reason if fallback else ""
-        model = self._error.model if self._error else fallback.from_model if fallback else None
-        details = self._error.detail if self._error else {}
-        if kind in _MISCONFIGURATIONS:
-            report_misconfiguration(kind=kind, provider=self._provider, model=model, details=details)
-        elif outcome.startswith("upstream_error") and kind != "rate_limited":
-            report_outage(kind=kind, provider=self._provider, model=model, details=details)
-
-
-def _fallback_fields(fallback: Any) -> Mapping[str, str] | None:
-    return {"from": fallback.from_model, "to": fallback.to_model, "reason": fallback.reason} if fallback else None
-
-
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)

@@ -53,6 +53,7 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+|(?=.*:.*:)[0-9A-Fa-f:.]+(%\w+)?")
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 _DSN = re.compile(r"https?://[^@/\s]+@[^@/\s]+/(\S+/)?\d+")
 _EXPECTED = {"bool": "should be true or false", "int": "should be a whole number", "float": "should be a number"}
+_PROVIDERS_EXPECTED = f"should be names out of {', '.join(VALID_PROVIDERS)}, with commas between"
 _SIMILARITY = 0.85  # of a misspelled variable to the one that was meant
 _SPARE_CONNECTIONS = 100  # beside the streams: health calls, and streams that are being closed
 
@@ -112,9 +113,15 @@ def _parse_keys(text: str) -> tuple[GatewayKey, ...]:
     return keys
 
 
-def _choose_providers(names: tuple[str, ...]) -> tuple[str, ...]:
-    if not names or not set(names) <= set(VALID_PROVIDERS):
-        raise ValueError(f"should be names out of {', '.join(VALID_PROVIDERS)}, with commas between")
+def _check_providers(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not set(names) <= set(VALID_PROVIDERS):
+        raise ValueError(_PROVIDERS_EXPECTED)
+    return tuple(dict.fromkeys(names))
+
+
+def _sort_providers(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError(_PROVIDERS_EXPECTED)
     return tuple(name for name in VALID_PROVIDERS if name in names)
 
 
@@ -149,6 +156,7 @@ Proxy = Annotated[SecretStr, _must(_is_url, "a URL such as http://user:password@
 Dsn = Annotated[SecretStr, _must(_DSN.fullmatch, "a DSN as Sentry shows it, https://<key>@<host>/<project number>")]
 VendorKey = Annotated[SecretStr, _must(_KEY.fullmatch, "the key as the vendor shows it, without spaces")]
 LowerCase, UpperCase, CommaList = _when_text(str.lower), _when_text(str.upper), _when_text(_split)
+ProviderNames = Annotated[tuple[str, ...], AfterValidator(_check_providers), CommaList, LowerCase]
 
 
 class _Frozen(BaseModel):
@@ -166,6 +174,7 @@ class ProviderOptions(_Frozen):
     max_tokens: Count = 8192
     system_prompt: str | None = None
     reasoning_effort: str | None = None
+    fallback_providers: ProviderNames = ()
 
 
 class ProviderSettings(ProviderOptions):
@@ -199,9 +208,7 @@ class GatewayOptions(_Frozen):
     port: Annotated[int, Field(ge=0, le=65_535)] = 3050
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     trusted_proxies: Annotated[tuple[Network, ...], CommaList] = ()
-    supported_providers: Annotated[tuple[str, ...], AfterValidator(_choose_providers), CommaList, LowerCase] = (
-        VALID_PROVIDERS
-    )
+    supported_providers: Annotated[ProviderNames, AfterValidator(_sort_providers)] = VALID_PROVIDERS
     demo: Annotated[Literal["auto", "on", "off"], LowerCase] = "auto"
     system_prompt: str | None = None
     upstream_proxy: Proxy | None = None
@@ -403,6 +410,14 @@ def _find_conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
             {"HOST", "DEMO", *openings},
             f"no vendor can be asked: set at least one of {', '.join(openings)}; or {way_out} for simulated answers",
         )
+
+    for name in settings.supported_providers:
+        variable, others = PROVIDER_SETTINGS[name]["fallback_providers"], settings.vendors[name].fallback_providers
+        if unusable := {*others} - {*settings.supported_providers} | {*others} & {name}:
+            yield (
+                {variable, "SUPPORTED_PROVIDERS"},
+                f"{variable}: should name other supported providers, not {', '.join(sorted(unusable))}",
+            )
 
 
 def startup_warnings(settings: Settings) -> list[str]:

@@ -6,8 +6,11 @@ Pure decisions for one chat; nothing here waits or calls.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from models import Attempt, Fallback, GatewayError
+from providers.breaker import Breaker
 
 _LONGEST_RATE_LIMIT_WAIT = 2.5  # seconds
 _RETRY_JITTER = (0.05, 0.25)  # seconds
@@ -16,26 +19,58 @@ _RETRY_JITTER = (0.05, 0.25)  # seconds
 _MOST_ACTIONABLE = (429, 503, 504, 502, 422, 400)
 
 
-class Chain:
-    """The models of one chat in their order, and what has been tried."""
+class Link(NamedTuple):
+    """One model of one provider, with the breaker that all chats with it share."""
 
-    def __init__(self, models: tuple[str, ...], max_attempts: int) -> None:
-        self._models = models
+    provider: str
+    model: str
+    breaker: Breaker
+
+    def context(self) -> dict[str, str]:
+        """What a log line says of it."""
+        return {"provider": self.provider, "model": self.model}
+
+
+class Chain:
+    """The models of one chat in the order in which they are asked, and what has been tried.
+
+    A model whose breaker is open is asked last. Where none is let through, `refusal` is the error to tell at once.
+    `restart`: the client wants the next model's whole answer where one broke. `until` is the end of the whole chat and
+    `now` the present, in the loop's seconds. `told_chars` counts the text that the client has of the present answer;
+    None: it has been told nothing.
+    """
+
+    def __init__(
+        self, links: Sequence[Link], max_attempts: int, *, restart: bool = False, until: float, now: float
+    ) -> None:
+        self._links = sorted(links, key=lambda link: not link.breaker.admits(now))
+        self._default = self._left = links[0]
         self._max_attempts = max_attempts
+        self._restart = restart
         self._place = 0
         self._asked_again = False
-        self._left_for = ""  # the code of the failure that the newest change of model is due to
+        self._left_for = self._default.breaker.code  # the code of the failure that the newest change is due to
         self._failures: list[GatewayError] = []
+        self.refusal = None if self._links[0].breaker.admits(now) else _refuse(self._links, now)
+        self.until = until
+        self.asked_at = now
+        self.told_chars: int | None = None
+        self.is_answered = False
+
+    @property
+    def link(self) -> Link:
+        """What is asked now."""
+        return self._links[self._place]
 
     @property
     def model(self) -> str:
         """The model to ask now."""
-        return self._models[self._place]
+        return self.link.model
 
     @property
     def is_last(self) -> bool:
         """Whether no other model remains after this one."""
-        return self._place == len(self._models) - 1
+        return self._place == len(self._links) - 1
 
     @property
     def requests(self) -> int:
@@ -44,41 +79,58 @@ class Chain:
 
     @property
     def fallback(self) -> Fallback | None:
-        """Which model was left for the present one, and why."""
-        if self._place == 0:
-            return None
-        return Fallback(self._models[0], self.model, self._left_for)
+        """Which model was left for the present one, and why; the default one left nothing but a broken answer."""
+        if self.link != self._default:
+            return Fallback(self._default.model, self.model, self._left_for)
+        return Fallback(self._left.model, self.model, self._left_for) if self.told_chars is not None else None
 
     def after(self, error: GatewayError) -> float | None:
         """Take note of a failure: seconds to wait before `model` is asked, None where nothing is left to try."""
+        self._note(error)
         again = None if self._asked_again else _wait_before_same_model(error)
-        if not self._may_go_on(error):
-            return None
-        if again is None:
+        if again is None or self._attempts_left <= self._models_left:  # each model gets its turn first
             return self._go_to_next(error)
         self._asked_again = True
         return again
 
-    def after_break(self, error: GatewayError, *, restart: bool) -> float | None:
+    def after_break(self, error: GatewayError) -> float | None:
         """The same where content had come: only the next model may follow, and only for a client that asked for it."""
-        return self._go_to_next(error) if self._may_go_on(error) and restart else None
+        self._note(error)
+        return self._go_to_next(error) if self._restart else None
 
     def repeat(self, error: GatewayError) -> float | None:
         """The same where the failure's cause has been removed: the model is asked again at once."""
-        return 0.0 if self._may_go_on(error) else None
+        self._note(error)
+        return 0.0 if self._attempts_left else None
 
-    def _may_go_on(self, error: GatewayError) -> bool:
-        error.model = self.model
+    @property
+    def _attempts_left(self) -> int:
+        return self._max_attempts - len(self._failures)
+
+    @property
+    def _models_left(self) -> int:
+        return len(self._links) - 1 - self._place
+
+    def _note(self, error: GatewayError) -> None:
+        error.provider, error.model = self.link.provider, self.link.model
         self._failures.append(error)
-        return len(self._failures) < self._max_attempts
 
     def _go_to_next(self, error: GatewayError) -> float | None:
-        if error.kind.next_model != "yes" or self.is_last:
+        place = self._next_place(error)
+        if place is None or not self._attempts_left:
             return None
-        self._left_for = error.code
-        self._place += 1
+        self._left, self._left_for = self.link, error.code
+        self._place = place
         self._asked_again = False
         return 0.0
+
+    def _next_place(self, error: GatewayError) -> int | None:
+        """The next model that may do better: any, or of another vendor only, or none."""
+        if error.kind.next_model == "no":
+            return None
+        wants_other = error.kind.next_model == "other_vendor"
+        places = range(self._place + 1, len(self._links))
+        return next((p for p in places if not wants_other or self._links[p].provider != self.link.provider), None)
 
     def verdict(self, last: GatewayError) -> GatewayError:
         """The error to tell, with all attempts in it: `last` after content, else the most actionable."""
@@ -88,6 +140,15 @@ class Chain:
             told.retry_after = max(waits)
         told.attempts = tuple(Attempt(error.model or "", error.code, error.reason) for error in self._failures)
         return told
+
+
+def _refuse(links: Sequence[Link], now: float) -> GatewayError:
+    """Every breaker is open: what the first to close is open for."""
+    first = min(links, key=lambda link: link.breaker.seconds_left(now))
+    error = GatewayError(first.breaker.code, reason="breaker_open", provider=first.provider, model=first.model)
+    error.retry_after = first.breaker.seconds_left(now) if error.kind.retryable else None
+    error.stage = "before_content"
+    return error
 
 
 def _wait_before_same_model(error: GatewayError) -> float | None:

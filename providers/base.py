@@ -1,4 +1,4 @@
-"""`BaseProvider`: the chain of models, the commit rule and the clocks, over what an adapter gives for one model.
+"""`BaseProvider`: its part of a chain of models, the commit rule and the clocks, over what an adapter gives for one.
 
 Until the first content any failure is invisible: the next model is asked. After it no other model's text is spliced
 in. This room knows nothing of HTTP towards the client, and nothing of any vendor's wire.
@@ -16,7 +16,8 @@ from typing import ClassVar, cast
 from configuration import ProviderSettings
 from logging_config import debug_with_context
 from models import Delta, End, Event, Finish, GatewayError, Prompt, Restart, Start, TextPart, Turn
-from providers.attempts import Chain
+from providers.attempts import Chain, Link
+from providers.breaker import Breaker
 from providers.deadline import Deadline, DeadlineError
 from providers.errors import translate
 from providers.health import ProviderHealth
@@ -35,6 +36,7 @@ class BaseProvider(ABC):
         self.settings = settings
         self.name = settings.name
         self.health = ProviderHealth()
+        self.breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
         self._refused: defaultdict[str, set[str]] = defaultdict(set)
 
     @abstractmethod
@@ -92,93 +94,106 @@ class BaseProvider(ABC):
         refused = self._refused[model]
         return {name: value for name, value in parameters.items() if value is not None and name not in refused}
 
-    async def stream(
-        self, prompt: Prompt, message_id: str, *, restart: bool = False
-    ) -> AsyncGenerator[list[Event], None]:
-        """The chat's batches: a Start with the first content, deltas, an End; raises GatewayError where none answers.
+    def links(self) -> list[Link]:
+        """This provider's models in their order, as part of a chat's chain."""
+        return [Link(self.name, model, self.breakers[model]) for model in self.settings.models]
 
-        With `restart`, an answer that breaks is followed by a Restart and the next model's whole answer.
+    def breaker_states(self) -> dict[str, str]:
+        """What each model's breaker is now: closed, open or half_open."""
+        now = asyncio.get_running_loop().time()
+        return {link.model: link.breaker.state(now) for link in self.links()}
+
+    async def stream(self, prompt: Prompt, message_id: str, chain: Chain) -> AsyncGenerator[list[Event], None]:
+        """The chat's batches: a Start with the first content, deltas, an End.
+
+        Returns without an End where the chain goes on to another provider's model; raises GatewayError where none is
+        left. Where the chain says so, an answer that breaks is followed by a Restart and the next model's whole answer.
         """
-        chain = Chain(self.settings.models, self.settings.max_attempts)
-        whole = asyncio.get_running_loop().time() + self.settings.clocks.total
-        told_chars: int | None = None  # of text, once the client has been told anything
-        while True:
-            answer = self._answer(prompt, chain, message_id, whole)
+        while chain.link.provider == self.name:
+            answer = self._answer(prompt, chain, message_id)
             opened = False
             try:
                 async for events in answer:
-                    batch = events if opened else [self._opening(chain, told_chars), *events]
-                    told_chars = _count_chars(events) + (told_chars or 0 if opened else 0)
+                    batch = events if opened else [_opening(chain), *events]
+                    chain.told_chars = _count_chars(events) + (chain.told_chars or 0 if opened else 0)
                     opened = True
                     yield batch
+                chain.is_answered = True
                 return
             except GatewayError as error:
-                error.partial_chars = told_chars or 0
-                error.stage = "before_content" if told_chars is None else "after_content"
-                wait = self._plan(chain, error, broke=opened, restart=restart)
+                wait = self._plan(chain, error, broke=opened)
             finally:
                 await close_surely(answer.aclose())
             await asyncio.sleep(wait)
 
-    def _opening(self, chain: Chain, told_chars: int | None) -> Start | Restart:
-        if told_chars is None or chain.fallback is None:
-            return Start(self.name, chain.model, chain.fallback)
-        return Restart(self.name, chain.model, chain.fallback, told_chars)
-
-    def _plan(self, chain: Chain, error: GatewayError, *, broke: bool, restart: bool) -> float:
+    def _plan(self, chain: Chain, error: GatewayError, *, broke: bool) -> float:
         """Seconds to wait before the chain's model is asked; raises the error to tell where none is left."""
-        error.provider = self.name
-        parameter = str(error.detail.get("vendor_param")).partition(".")[0]
-        model = chain.model
+        error.partial_chars = chain.told_chars or 0
+        error.stage = "before_content" if chain.told_chars is None else "after_content"
+        link = chain.link
         if broke:
-            plan = chain.after_break(error, restart=restart)
-        elif error.reason == "unsupported_parameter" and self._drop(model, parameter):
+            plan = chain.after_break(error)
+        elif error.reason == "unsupported_parameter" and self._drop(link.model, error):
             plan = chain.repeat(error)
         else:
             plan = chain.after(error)
-        if error.kind.next_model != "no" and error.code != "context_length_exceeded":
-            self.health.failed(error.code)  # what the client did wrong says nothing of the vendor
-        context = {**error.detail, "provider": self.name, "model": model, "code": error.code, "reason": error.reason}
+        context = {**error.detail, **link.context(), "code": error.code, "reason": error.reason}
         _logger.warning("attempt failed", extra={"context": context})
+        if error.kind.next_model != "no" and error.code != "context_length_exceeded":
+            self._count_failure(link, error, chain.asked_at)  # what the client did wrong says nothing of the vendor
         if plan is None:
             raise chain.verdict(error)
         return plan
 
-    def _drop(self, model: str, parameter: str) -> bool:
+    def _count_failure(self, link: Link, error: GatewayError, asked_at: float) -> None:
+        self.health.failed(error.code)
+        now = asyncio.get_running_loop().time()
+        pause = link.breaker.failed(error.code, error.retry_after, asked_at, now)
+        if pause is not None:
+            context = {**link.context(), "code": error.code, "seconds": pause}
+            _logger.warning("breaker opened", extra={"context": context})
+
+    def _drop(self, model: str, error: GatewayError) -> bool:
         """Remember that the model refuses the parameter; False where that is no news or it cannot be left out."""
+        parameter = str(error.detail.get("vendor_param")).partition(".")[0]
         if parameter not in self.optional_parameters or parameter in self._refused[model]:
             return False
         self._refused[model].add(parameter)
         return True
 
-    async def _answer(
-        self, prompt: Prompt, chain: Chain, message_id: str, whole: float
-    ) -> AsyncGenerator[list[Event], None]:
+    async def _answer(self, prompt: Prompt, chain: Chain, message_id: str) -> AsyncGenerator[list[Event], None]:
         """The chain's present model: batches of deltas, and an End in a batch of its own."""
         clocks, now = self.settings.clocks, asyncio.get_running_loop().time
         patience = clocks.last_first_content if chain.is_last else clocks.first_content
+        began = chain.asked_at = now()
+        is_probe = chain.link.breaker.ask(began)
         batches = self.stream_response(prompt, chain.model, message_id)
-        began, waiting_for = now(), "first_content"
+        waiting_for = "first_content"
         finish: Finish | None = None
         try:
-            with Deadline[Batch](min(began + patience, whole)) as deadline:
+            with Deadline[Batch](min(began + patience, chain.until)) as deadline:
                 while batch := await _read(deadline, batches):
                     deltas, finish = _split(batch, finish)
                     if deltas:
-                        waiting_for = "stalled"
+                        if waiting_for == "first_content":
+                            waiting_for = "stalled"
+                            _note_answered(chain.link, began)
                         yield deltas
                     # Counted from here on: how long the client took for the batch is not the vendor's silence.
                     quiet = clocks.idle if finish is None or finish.settling is None else finish.settling
-                    deadline.move(min(now() + quiet, whole))
+                    deadline.move(min(now() + quiet, chain.until))
         except DeadlineError:
             if finish is None:
-                reason = "whole" if now() >= whole else waiting_for
+                reason = "whole" if now() >= chain.until else waiting_for
                 raise GatewayError("upstream_timeout", reason=reason) from None
         finally:
+            if is_probe:
+                chain.link.breaker.release()
             await close_surely(batches.aclose())
         if finish is None:
             raise GatewayError("upstream_truncated")
         self.health.succeeded(now() - began)
+        chain.link.breaker.succeeded(began, now())
         yield [self._end(chain, finish)]
 
     def _end(self, chain: Chain, finish: Finish) -> End:
@@ -192,6 +207,18 @@ class BaseProvider(ABC):
             attempts=chain.requests,
             dropped_params=tuple(sorted(self._refused[chain.model])),
         )
+
+
+def _opening(chain: Chain) -> Start | Restart:
+    link, fallback = chain.link, chain.fallback
+    if chain.told_chars is None or fallback is None:
+        return Start(link.provider, link.model, fallback)
+    return Restart(link.provider, link.model, fallback, chain.told_chars)
+
+
+def _note_answered(link: Link, asked_at: float) -> None:
+    if link.breaker.answered(asked_at):
+        _logger.info("breaker closed", extra={"context": link.context()})
 
 
 def _count_chars(events: list[Event]) -> int:

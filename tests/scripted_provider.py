@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from configuration import Clocks, ProviderSettings
 from models import Delta, End, Event, Finish, FinishReason, Prompt, TextPart, Turn, Usage
+from providers.attempts import Chain
 from providers.base import BaseProvider
 from providers.vendor_stream import Batch
 
@@ -160,9 +161,21 @@ class ScriptedProvider(BaseProvider):
             await step()
 
 
+def chain_of(*providers: BaseProvider, restart: bool = False) -> Chain:
+    """The chain of one chat that begins now, through the models of these providers."""
+    now, settings = asyncio.get_running_loop().time(), providers[0].settings
+    links = [link for provider in providers for link in provider.links()]
+    return Chain(links, settings.max_attempts, restart=restart, until=now + settings.clocks.total, now=now)
+
+
+def stream(provider: BaseProvider, name: str = "id", *, restart: bool = False) -> AsyncGenerator[list[Event], None]:
+    """The batches of one chat with one provider."""
+    return provider.stream(PROMPT, name, chain_of(provider, restart=restart))
+
+
 async def collect(provider: BaseProvider, *, restart: bool = False) -> list[Event]:
     """All events of one chat."""
-    return [event async for batch in provider.stream(PROMPT, "id", restart=restart) for event in batch]
+    return [event async for batch in stream(provider, restart=restart) for event in batch]
 
 
 def joined(events: list[Event]) -> str:

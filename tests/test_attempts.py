@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from models import ERROR_KINDS, Attempt, Fallback, GatewayError
-from providers.attempts import Chain
+from providers.attempts import Chain, Link
+from providers.breaker import Breaker
 
 # What leads to the next model, as the contract's table of codes says; every other code ends the chain.
 NEXT_MODEL = {
@@ -22,8 +23,13 @@ NEXT_MODEL = {
 ASKED_AGAIN = {"upstream_unavailable"}  # without a Retry-After: at most one more request to the same model
 
 
-def chain(*models: str, max_attempts: int = 4) -> Chain:
-    return Chain(models or ("first", "second"), max_attempts)
+def link(model: str, provider: str = "gpt") -> Link:
+    return Link(provider, model, Breaker())
+
+
+def chain(*models: str, max_attempts: int = 4, restart: bool = False) -> Chain:
+    links = [link(model) for model in models or ("first", "second")]
+    return Chain(links, max_attempts, restart=restart, until=600, now=0)
 
 
 def failure(code: str = "upstream_timeout", retry_after: float | None = None) -> GatewayError:
@@ -170,21 +176,21 @@ def test_fallback_reason_is_not_the_fallback_models_own_failure() -> None:
 @pytest.mark.parametrize("restart", [True, False])
 def test_after_content_the_next_model_follows_only_on_wish(restart: bool) -> None:
     """A broken answer ends the chain, but for a client that asked for a restart."""
-    asked = chain()
-    assert asked.after_break(failure("upstream_truncated"), restart=restart) == (0.0 if restart else None)
+    asked = chain(restart=restart)
+    assert asked.after_break(failure("upstream_truncated")) == (0.0 if restart else None)
     assert asked.model == ("second" if restart else "first")
 
 
 def test_after_content_the_same_model_is_never_asked() -> None:
     """Even a reset, which before content is worth a second try, goes to the next model."""
-    asked = chain()
-    assert asked.after_break(failure("upstream_unavailable"), restart=True) == 0.0
+    asked = chain(restart=True)
+    assert asked.after_break(failure("upstream_unavailable")) == 0.0
     assert asked.model == "second"
 
 
 def test_after_content_of_the_last_model_nothing_follows() -> None:
     """A restart needs another model."""
-    assert chain("a").after_break(failure(), restart=True) is None
+    assert chain("a", restart=True).after_break(failure()) is None
 
 
 def test_repeat_asks_the_same_model_at_once() -> None:
@@ -260,6 +266,67 @@ def test_verdict_after_content_is_the_break_itself() -> None:
     asked.after(failure("rate_limited"))
     last = failure("upstream_truncated")
     last.stage = "after_content"
-    asked.after_break(last, restart=False)
+    asked.after_break(last)
     assert asked.verdict(last) is last
     assert [attempt.code for attempt in last.attempts] == ["rate_limited", "upstream_truncated"]
+
+
+def opened(model: str, provider: str = "gpt", *, code: str = "upstream_unavailable", until: float = 5) -> Link:
+    """A link whose breaker has opened, for so many seconds."""
+    breaker = Breaker()
+    for _ in range(5):
+        breaker.failed(code, until, 0, 0)
+    return Link(provider, model, breaker)
+
+
+def test_model_with_an_open_breaker_is_asked_last() -> None:
+    """The fallback is asked first, and the answer says why; the default one is the last resort."""
+    asked = Chain([opened("a", code="upstream_timeout"), link("b")], 4, until=600, now=0)
+    assert (asked.model, asked.fallback) == ("b", Fallback("a", "b", "upstream_timeout"))
+    assert asked.after(failure("upstream_truncated")) == 0.0
+    assert (asked.model, asked.fallback, asked.is_last) == ("a", None, True)
+
+
+def test_last_resort_after_a_break_names_what_broke() -> None:
+    """A restart always tells from which model to which."""
+    asked = Chain([opened("a"), link("b")], 4, restart=True, until=600, now=0)
+    asked.told_chars = 3
+    asked.after_break(failure("upstream_truncated"))
+    assert asked.fallback == Fallback("b", "a", "upstream_truncated")
+
+
+def test_nobody_is_asked_where_all_breakers_are_open() -> None:
+    """What is known to be down is told at once, with the time when the first of them is tried again."""
+    links = [opened("a", code="rate_limited", until=40), opened("b", code="upstream_timeout", until=7)]
+    refusal = Chain(links, 4, until=600, now=2).refusal
+    assert refusal
+    assert (refusal.code, refusal.reason, refusal.model, refusal.retry_after, refusal.stage) == (
+        "upstream_timeout",
+        "breaker_open",
+        "b",
+        5.0,
+        "before_content",
+    )
+
+
+def test_half_open_breaker_takes_its_turn_again() -> None:
+    """After its pause the default model is the first again."""
+    asked = Chain([opened("a", until=5), link("b")], 4, until=600, now=6)
+    assert (asked.model, asked.refusal) == ("a", None)
+
+
+@pytest.mark.parametrize("code", ["upstream_auth", "upstream_quota"])
+def test_what_fails_for_the_whole_vendor_goes_to_another(code: str) -> None:
+    """A refused key or a spent quota is left for the next provider's models, where the operator named one."""
+    asked = Chain([link("a"), link("b"), link("c", "claude")], 4, until=600, now=0)
+    assert asked.after(failure(code)) == 0.0
+    assert (asked.link.provider, asked.fallback) == ("claude", Fallback("a", "c", code))
+
+
+def test_each_model_gets_its_turn_before_one_is_asked_again() -> None:
+    """Of four attempts four models get one each; with fewer models the rest is for second tries."""
+    asked = Chain([link("a"), link("b"), link("c", "claude"), link("d", "claude")], 4, until=600, now=0)
+    models = [asked.model]
+    while asked.after(failure("upstream_unavailable")) is not None:
+        models.append(asked.model)
+    assert models == ["a", "b", "c", "d"]

@@ -18,7 +18,7 @@ from models import (
     Usage,
 )
 from providers.base import BaseProvider
-from tests.scripted_provider import PROMPT, ScriptedProvider, Step, collect, end_of, finish, joined, text
+from tests.scripted_provider import ScriptedProvider, Step, collect, end_of, finish, joined, stream, text
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 ANSWER: list[Step] = [[text("Hel")], [text("lo"), finish()]]
@@ -35,7 +35,7 @@ async def fail(provider: BaseProvider, *, restart: bool = False) -> tuple[list[E
     events: list[Event] = []
 
     async def take() -> None:
-        async for batch in provider.stream(PROMPT, "id", restart=restart):
+        async for batch in stream(provider, restart=restart):
             events.extend(batch)
 
     with pytest.raises(GatewayError) as raised:
@@ -50,7 +50,7 @@ def refusal_of(parameter: str) -> GatewayError:
 async def test_answer_is_start_deltas_end() -> None:
     """Start comes in the write of the first content, and names the model that answers; batches stay what they were."""
     provider = ScriptedProvider(ANSWER)
-    batches = [batch async for batch in provider.stream(PROMPT, "id")]
+    batches = [batch async for batch in stream(provider)]
     assert batches[:2] == [[Start("gpt", "first"), text("Hel")], [text("lo")]]
     assert [type(event) for event in batches[2]] == [End]
     assert (provider.history, provider.closed) == (["first"], ["first"])

@@ -12,7 +12,6 @@ from providers.base import BaseProvider
 from providers.chat_completions import ChatCompletionsDecoder
 from providers.vendor_stream import Batch, read_batches
 from tests.scripted_provider import (
-    PROMPT,
     ScriptedProvider,
     Step,
     collect,
@@ -20,6 +19,7 @@ from tests.scripted_provider import (
     finish,
     joined,
     silence,
+    stream,
     text,
 )
 
@@ -176,7 +176,7 @@ async def test_failure_within_the_settling_is_a_failure() -> None:
 async def read_slowly(provider: BaseProvider, pause: float) -> list[Event]:
     """A client that takes its time over each batch."""
     events: list[Event] = []
-    async for batch in provider.stream(PROMPT, "id"):
+    async for batch in stream(provider):
         events.extend(batch)
         await asyncio.sleep(pause)
     return events
@@ -199,7 +199,7 @@ async def test_slow_client_does_not_make_the_vendor_idle() -> None:
 async def test_client_leaving_closes_the_vendor_stream() -> None:
     """Closing the chat between two batches closes what the model says, and asks no other."""
     provider = ScriptedProvider(ANSWER, ANSWER)
-    chat = provider.stream(PROMPT, "id")
+    chat = stream(provider)
     assert await anext(chat)
     await chat.aclose()
     assert provider.history == provider.closed == ["first"]
@@ -243,7 +243,7 @@ async def test_chats_of_one_provider_share_nothing() -> None:
             yield [text(message_id), finish()]
 
     async def chat(name: str) -> list[Event]:
-        return [event async for batch in provider.stream(PROMPT, name) for event in batch]
+        return [event async for batch in stream(provider, name) for event in batch]
 
     provider = Shared()
     good, bad, other = await asyncio.gather(chat("a"), chat("bad"), chat("b"), return_exceptions=True)

@@ -22,7 +22,7 @@ from tests.loopback_vendor import (
     open_vendor,
     response,
 )
-from tests.scripted_provider import collect, joined, make_settings
+from tests.scripted_provider import chain_of, collect, joined, make_settings
 
 VENDORS = ("gpt", "claude", "gemini", "groq", "local")
 STREAMS = {
@@ -68,7 +68,7 @@ async def open_provider(name: str, vendor: LoopbackVendor, **options: Any) -> As
 async def send(name: str, prompt: Prompt = PROMPT, **options: Any) -> SentRequest:
     """What the provider sends for a prompt; its answer must have been read, too."""
     async with open_vendor(response(STREAMS[name])) as vendor, open_provider(name, vendor, **options) as provider:
-        batches = [batch async for batch in provider.stream(prompt, "id")]
+        batches = [batch async for batch in provider.stream(prompt, "id", chain_of(provider))]
         assert joined([event for batch in batches for event in batch]) == "Hello"
     (request,) = vendor.requests
     return request
