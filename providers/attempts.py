@@ -49,6 +49,7 @@ class Chain:
         self._restart = restart
         self._place = 0
         self._asked_again = False
+        self._is_restarted = False
         self._left_for = self._default.breaker.code  # the code of the failure that the newest change is due to
         self._failures: list[GatewayError] = []
         self.refusal = None if self._links[0].breaker.admits(now) else _refuse(self._links, now)
@@ -82,7 +83,7 @@ class Chain:
         """Which model was left for the present one, and why; the default one left nothing but a broken answer."""
         if self.link != self._default:
             return Fallback(self._default.model, self.model, self._left_for)
-        return Fallback(self._left.model, self.model, self._left_for) if self.told_chars is not None else None
+        return Fallback(self._left.model, self.model, self._left_for) if self._is_restarted else None
 
     def after(self, error: GatewayError) -> float | None:
         """Take note of a failure: seconds to wait before `model` is asked, None where nothing is left to try."""
@@ -96,6 +97,7 @@ class Chain:
     def after_break(self, error: GatewayError) -> float | None:
         """The same where content had come: only the next model may follow, and only for a client that asked for it."""
         self._note(error)
+        self._is_restarted = self._restart
         return self._go_to_next(error) if self._restart else None
 
     def repeat(self, error: GatewayError) -> float | None:

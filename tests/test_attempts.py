@@ -290,7 +290,6 @@ def test_model_with_an_open_breaker_is_asked_last() -> None:
 def test_last_resort_after_a_break_names_what_broke() -> None:
     """A restart always tells from which model to which."""
     asked = Chain([opened("a"), link("b")], 4, restart=True, until=600, now=0)
-    asked.told_chars = 3
     asked.after_break(failure("upstream_truncated"))
     assert asked.fallback == Fallback("b", "a", "upstream_truncated")
 

@@ -92,7 +92,7 @@ def test_example_shows_the_defaults() -> None:
         variable
         for name, variables in PROVIDER_SETTINGS.items()
         for option, variable in variables.items()
-        if getattr(defaults.provider(name), option) is not None
+        if getattr(defaults.provider(name), option) not in (None, ())
     }
     assert written == (own | vendors) - {"SENTRY_DEBUG_ROUTE"}  # its default depends on another
 
@@ -248,6 +248,17 @@ def test_supported_providers_come_in_the_order_of_the_table() -> None:
 def test_unknown_supported_provider_is_refused_with_the_names_there_are() -> None:
     assert "SUPPORTED_PROVIDERS: should be names out of gpt, claude, gemini, groq, local" in refuse(
         supported_providers="gpt,mistral"
+    )
+
+
+def test_fallback_providers_keep_their_order() -> None:
+    assert load(openai_fallback_providers="Groq, claude,groq").vendors["gpt"].fallback_providers == ("groq", "claude")
+
+
+@pytest.mark.parametrize("others", ["gemini", "gpt", "mistral"])
+def test_fallback_provider_is_another_supported_one(others: str) -> None:
+    assert "OPENAI_FALLBACK_PROVIDERS: should" in refuse(
+        supported_providers="gpt,claude", openai_fallback_providers=others
     )
 
 
