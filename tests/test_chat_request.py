@@ -179,11 +179,11 @@ async def test_unknown_fields_are_read_over(value: bytes) -> None:
     assert "extra" not in (await read(beside(value))).model_dump()
 
 
-async def test_last_of_two_equal_keys_counts() -> None:
-    """Duplicate keys are JSON's own ambiguity: the last one is taken, as nearly everybody does."""
-    assert (await read(b'{"messages":[],"messages":[{"role":"user","content":"a","content":"b"}]}')).messages[
-        0
-    ].text == "b"
+@pytest.mark.parametrize("content", [b'"a","content":"b"', b'"a","\\u0063ontent":"b"', b'[{"type":"x","type":"text"}]'])
+async def test_same_key_twice_is_refused(content: bytes) -> None:
+    """Of two equal keys nobody knows which one is meant, however they are spelled: `invalid_json`."""
+    assert (await refuse(saying(content))).code == "invalid_json"
+    assert (await refuse(b'{"messages":[],' + chat(content.decode())[1:])).code == "invalid_json"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from logging_config import request_id_context
 from models import GatewayError
@@ -58,8 +59,21 @@ async def handle_error(request: Request, error: Exception) -> JSONResponse:
     failure = _to_gateway_error(error)
     context = {"method": request.method, "path": request.url.path, "code": failure.code, "reason": failure.reason}
     _logger.info("answered with an error", extra={"context": context})
-    headers = error.headers if isinstance(error, HTTPException) else None
-    return error_response(failure, dict(headers or {}))
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if failure.code == "method_not_allowed":
+        headers["Allow"] = _allowed_methods(request, headers.get("Allow", ""))
+    return error_response(failure, headers)
+
+
+def _allowed_methods(request: Request, told: str) -> str:
+    """Starlette tells the methods of one route alone, and a page's HEAD is another one than its GET."""
+
+    def is_page(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    methods = [told] if told else []
+    return ", ".join(methods + [method for method in ("GET", "HEAD") if method not in told and is_page(method)])
 
 
 def _to_gateway_error(error: Exception) -> GatewayError:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
-import re
 from array import array
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -22,7 +22,6 @@ from models import ChatRequest, GatewayError
 from web.errors import error_response
 
 _MAX_FINDINGS = 10
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # one level down, one up, as signed bytes
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
@@ -121,14 +120,18 @@ async def _read_body(request: Request, limit: int) -> bytes:
     length = request.headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit() or int(length) > limit:
         raise _too_large(length, limit)
+    seconds = request.scope.get("extensions", {}).get("gateway.body_seconds")
     body = bytearray()
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise _too_large(f"over {limit}", limit)
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise _too_large(f"over {limit}", limit)
     except ClientDisconnect:
         raise GatewayError("request_timeout", "The client left before its body had come.") from None
+    except TimeoutError:
+        raise GatewayError("request_timeout", f"The body did not come within {seconds:g} seconds.") from None
     return bytes(body)
 
 
@@ -148,7 +151,9 @@ def _decode(body: bytes, settings: Settings) -> dict[str, Any]:
         raise GatewayError("invalid_json") from None
     except RecursionError:
         raise _over("or more levels of nesting", 900, "MAX_JSON_DEPTH", settings.max_json_depth) from None
-    _check_depth(body, settings.max_json_depth)
+    skeleton = _leave_strings_out(body)
+    _check_depth(skeleton, settings.max_json_depth)
+    _check_keys(skeleton, raw, fields)
     return fields
 
 
@@ -161,11 +166,30 @@ def _decode_field(name: str, raw: msgspec.Raw, settings: Settings) -> Any:
     return [msgspec.json.decode(item) for item in items]
 
 
-def _check_depth(body: bytes, limit: int) -> None:
-    steps = _STRING.sub(b"", body).translate(_STEPS, _NO_BRACKETS)
+def _check_depth(skeleton: bytes, limit: int) -> None:
+    steps = skeleton.translate(_STEPS, _NO_BRACKETS)
     depth = max(accumulate(array("b", steps)), default=0)
     if depth > limit:
         raise _over("levels of nesting", depth, "MAX_JSON_DEPTH", limit)
+
+
+def _check_keys(skeleton: bytes, raw: Mapping[str, msgspec.Raw], fields: Mapping[str, Any]) -> None:
+    """Of two equal keys the decoder keeps the last: then it has fewer members than the body has colons."""
+    ignored = [_leave_strings_out(bytes(raw[name])) for name in raw.keys() - fields.keys()]
+    members = len(raw) + sum(text.count(b":") for text in ignored) + sum(map(_count_members, fields.values()))
+    if members < skeleton.count(b":"):
+        raise GatewayError("invalid_json", "The body has a key twice in one object.")
+
+
+def _count_members(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_count_members, value.values()))
+    return sum(map(_count_members, value)) if isinstance(value, list) else 0
+
+
+def _leave_strings_out(json: bytes) -> bytes:
+    """Valid JSON without its strings: the brackets and colons that are left are its structure."""
+    return b"".join(json.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
 
 
 def _check_sizes(chat: ChatRequest, settings: Settings) -> None:
