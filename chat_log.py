@@ -92,9 +92,10 @@ class ChatLog:
             return "client_gone"
         if error.code in ("internal_error", "draining"):
             return "drained" if error.code == "draining" else error.code
-        if error.kind.status < 500 and error.code != "rate_limited":
-            return "rejected"
-        return "upstream_error_after" if error.stage == "after_content" else "upstream_error_before"
+        if error.stage == "after_content":
+            return "upstream_error_after"
+        is_clients_doing = error.kind.next_model == "no" or error.code == "context_length_exceeded"
+        return "rejected" if is_clients_doing else "upstream_error_before"
 
     def _record(self, outcome: str) -> ChatRecord:
         end, error, timing = self._end, self._error, self._timing()
