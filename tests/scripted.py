@@ -1,24 +1,34 @@
-"""The gateway over scripted providers: a factory that builds no others, and a whole gateway on a socket with one."""
+"""The gateway over scripted providers: at its own port, without HTTP, and whole on a socket."""
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 
+from aiproviders import Gateway
+from models import ChatIdentity, ChatRequest, GatewayError, Message
 from providers.factory import ProviderFactory
 from tests.loopback import RunningGateway, make_settings, running_gateway
 from tests.scripted_provider import ScriptedProvider, answer, silence
+from tests.scripted_provider import make_settings as make_provider_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
     from configuration import ProviderSettings
+    from models import Event
+    from tests.scripted_provider import Step
 
-__all__ = ["ScriptedFactory", "ScriptedGateway", "answer", "scripted_gateway", "silence"]
+__all__ = ["PortGateway", "ScriptedFactory", "ScriptedGateway", "answer", "scripted_gateway", "silence"]
+
+IDENTITY = ChatIdentity("gpt-1", "c-1", "r-1")
+QUESTION = ChatRequest(messages=[Message(role="user", content="How far is the moon?")])
 
 
 class ScriptedFactory(ProviderFactory):
@@ -32,6 +42,52 @@ class ScriptedFactory(ProviderFactory):
 
     async def warm(self) -> None:
         """There is nothing to import."""
+
+
+class PortGateway(Gateway):
+    """A gateway asked at its port: `gpt` plays the scripts, `claude` what is enqueued for it, `groq` has no key.
+
+    `generic_prompt` is SYSTEM_PROMPT; the options are `gpt`'s settings.
+    """
+
+    def __init__(
+        self,
+        *scripts: list[Step],
+        generic_prompt: str | None = None,
+        health_cache_seconds: float = 30.0,
+        **options: Any,
+    ) -> None:
+        gpt, claude = make_provider_settings(**options), make_provider_settings(name="claude")
+        factory = ScriptedFactory([gpt, claude, make_provider_settings(name="groq", api_key=None)])
+        super().__init__(factory, system_prompt=generic_prompt, health_cache_seconds=health_cache_seconds)
+        self.gpt, self.claude = factory.scripted["gpt"], factory.scripted["claude"]
+        for script in scripts:
+            self.gpt.enqueue(*script)
+
+    async def hear(self, request: ChatRequest = QUESTION, name: str = "gpt") -> list[list[Event]]:
+        """The batches of a chat that ends well."""
+        return [batch async for batch in self.stream_chat(name, request, IDENTITY)]
+
+    async def fail(self, request: ChatRequest = QUESTION, name: str = "gpt") -> tuple[list[Event], GatewayError]:
+        """The events of a chat up to its failure, and the failure."""
+        events: list[Event] = []
+
+        async def take() -> None:
+            async for batch in self.stream_chat(name, request, IDENTITY):
+                events.extend(batch)
+
+        with pytest.raises(GatewayError) as raised:
+            await take()
+        return events, raised.value
+
+    async def leave(self) -> None:
+        """A chat with `gpt` whose client goes away as soon as the vendor says nothing any more."""
+        chat = asyncio.create_task(self.hear())
+        async with asyncio.timeout(10):
+            await self.gpt.silent.wait()
+        chat.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await chat
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,175 @@
+"""The gateway's `check_health` at our own port: whom it asks, how often, and what it tells."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from models import GatewayError
+from tests.scripted import PortGateway, answer
+from tests.virtual_time import in_virtual_time
+
+
+async def begin_check(gateway: PortGateway) -> asyncio.Task[object]:
+    """An asker, once its check of `gpt` has reached the vendor."""
+    asker: asyncio.Task[object] = asyncio.create_task(gateway.check_health("gpt"))
+    async with asyncio.timeout(10):
+        while not gateway.gpt.checked:  # noqa: ASYNC110 - one turn of the loop at a time
+            await asyncio.sleep(0)
+    return asker
+
+
+async def test_state_comes_from_traffic() -> None:
+    """After a chat nobody is asked, for as long as its observation is fresh."""
+    gateway = PortGateway(answer("Hi"))
+    await gateway.hear()
+    report = await gateway.check_health("gpt")
+    assert (report["status"], report["source"], report["error"], gateway.gpt.checked) == ("OK", "traffic", None, [])
+    assert report["metrics"]["success_rate"] == 1.0
+    assert gateway.states() == {"gpt": "OK", "claude": "UNKNOWN", "groq": "NOT_CONFIGURED"}
+
+
+async def test_failing_traffic_is_an_error() -> None:
+    """Where the newest requests all failed, the state says so, with the last code."""
+    gateway = PortGateway([GatewayError("upstream_timeout")], [GatewayError("event_too_large")])
+    await gateway.fail()
+    report = await gateway.check_health("gpt")
+    assert (report["status"], report["source"], report["error"]) == ("ERROR", "traffic", "event_too_large")
+
+
+async def test_what_the_client_did_wrong_is_no_state() -> None:
+    """A rejected chat says nothing of the vendor: it has yet to be asked."""
+    gateway = PortGateway([GatewayError("rejected_by_provider")])
+    await gateway.fail()
+    assert gateway.states()["gpt"] == "UNKNOWN"
+    assert (await gateway.check_health("gpt"))["source"] == "probe"
+
+
+async def test_askers_share_one_check() -> None:
+    """However many ask at once, one free call of the default model; who asks after it gets what it found."""
+    gate = asyncio.Event()
+    gateway = PortGateway()
+    gateway.gpt.check = [gate.wait]
+    first = await begin_check(gateway)
+    askers = [asyncio.create_task(gateway.check_health("gpt")) for _ in range(50)]
+    await asyncio.sleep(0)
+    gate.set()
+    await first
+    reports = [*await asyncio.gather(*askers), await gateway.check_health("gpt")]
+    assert (gateway.gpt.checked, gateway.gpt.history) == (["first"], [])
+    assert {(report["status"], report["source"]) for report in reports} == {("OK", "probe")}
+
+
+async def test_providers_are_checked_each_for_itself() -> None:
+    """What is under way for one provider keeps nobody from another."""
+    gate = asyncio.Event()
+    gateway = PortGateway()
+    gateway.gpt.check = [gate.wait]
+    asker = await begin_check(gateway)
+    assert (await gateway.check_health("claude"))["status"] == "OK"
+    gate.set()
+    await asker
+
+
+async def test_failed_check_is_kept_too() -> None:
+    """A vendor that is down is not asked more often than one that is up."""
+    gateway = PortGateway()
+    gateway.gpt.check = [GatewayError("upstream_auth")]
+    reports = [await gateway.check_health("gpt") for _ in range(3)]
+    assert {(report["status"], report["error"]) for report in reports} == {("ERROR", "upstream_auth")}
+    assert gateway.gpt.checked == ["first"]
+
+
+async def test_stale_state_is_checked_again() -> None:
+    """What was seen too long ago, in traffic or in a check, is asked anew."""
+    gateway = PortGateway(answer("Hi"), health_cache_seconds=0.0)
+    await gateway.hear()
+    reports = [await gateway.check_health("gpt") for _ in range(2)]
+    assert [report["source"] for report in reports] == ["probe", "probe"]
+    assert gateway.gpt.checked == ["first", "first"]
+
+
+async def test_asker_that_leaves_stops_no_check() -> None:
+    """The check is everybody's: the one who began it may go."""
+    gate = asyncio.Event()
+    gateway = PortGateway()
+    gateway.gpt.check = [gate.wait]
+    asker = await begin_check(gateway)
+    asker.cancel()
+    await asyncio.wait({asker})
+    gate.set()
+    report = await gateway.check_health("gpt")
+    assert (report["status"], gateway.gpt.checked) == ("OK", ["first"])
+
+
+@in_virtual_time
+async def test_slow_check_keeps_no_asker() -> None:
+    """After two seconds an asker gets what is known; the check goes on, and is not begun twice."""
+    gateway = PortGateway()
+    gateway.gpt.check = [5.0]
+    reports = [await gateway.check_health("gpt") for _ in range(3)]
+    assert [report["status"] for report in reports] == ["UNKNOWN", "UNKNOWN", "OK"]
+    assert asyncio.get_running_loop().time() == 5
+    assert gateway.gpt.checked == ["first"]
+
+
+async def test_deep_check_has_the_model_answer() -> None:
+    """A test message to the default model, its stream closed; what came of it is the state."""
+    gateway = PortGateway(answer("OK"))
+    report = await gateway.check_health("gpt", deep=True)
+    assert (report["status"], report["source"]) == ("OK", "probe")
+    assert (gateway.gpt.history, gateway.gpt.closed, gateway.gpt.checked) == (["first"], ["first"], [])
+
+
+async def test_deep_check_tells_a_failure() -> None:
+    """A model that fails its test message is an ERROR; no other model is asked in its place."""
+    gateway = PortGateway([GatewayError("upstream_quota")], answer("never"))
+    report = await gateway.check_health("gpt", deep=True)
+    assert (report["status"], report["error"], gateway.gpt.history) == ("ERROR", "upstream_quota", ["first"])
+
+
+async def test_deep_checks_are_limited() -> None:
+    """One in the time that a check is kept, for each provider; the refusal says how long to wait."""
+    gateway = PortGateway(answer("OK"))
+    gateway.claude.enqueue(*answer("OK"))
+    await gateway.check_health("gpt", deep=True)
+    with pytest.raises(GatewayError, match="rate_limited") as raised:
+        await gateway.check_health("gpt", deep=True)
+    assert raised.value.retry_after is not None
+    assert 20 < raised.value.retry_after <= 30
+    assert (await gateway.check_health("claude", deep=True))["status"] == "OK"
+    assert gateway.gpt.history == ["first"]
+
+
+async def test_deep_checks_at_once_are_one() -> None:
+    """The limit holds from the moment a check begins."""
+    gateway = PortGateway(answer("OK"))
+    checks = [gateway.check_health("gpt", deep=True) for _ in range(5)]
+    reports = await asyncio.gather(*checks, return_exceptions=True)
+    assert sum(isinstance(report, GatewayError) for report in reports) == 4
+    assert gateway.gpt.history == ["first"]
+
+
+async def test_deep_check_is_allowed_again() -> None:
+    """After the time that a check is kept."""
+    gateway = PortGateway(answer("OK"), answer("OK"), health_cache_seconds=0.0)
+    for _ in range(2):
+        await gateway.check_health("gpt", deep=True)
+    assert gateway.gpt.history == ["first", "first"]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+async def test_provider_without_a_key_is_not_configured(deep: bool) -> None:
+    """ERROR, and why; nobody is asked."""
+    report = await PortGateway().check_health("groq", deep=deep)
+    assert (report["status"], report["error"]) == ("ERROR", "provider_not_configured")
+    assert (report["checked_at"], report["source"]) == (None, None)
+    assert report["model"] == {"default": "first", "fallback": "second"}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+async def test_unknown_provider_has_no_health(deep: bool) -> None:
+    """A name that nobody has is an error, as for a chat."""
+    with pytest.raises(GatewayError, match="unknown_provider"):
+        await PortGateway().check_health("nobody", deep=deep)
