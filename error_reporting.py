@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any, Literal
 
 import sentry_sdk
@@ -48,7 +49,7 @@ class SentrySettings:
     release: str
 
 
-def configure_sentry(settings: SentrySettings, transport: Transport | None = None) -> None:
+def configure_sentry(settings: SentrySettings, transport: type[Transport] | None = None) -> None:
     """Report to Sentry from now on, if there is a DSN, by a thread of the SDK's own: one that is dead changes nothing.
 
     Only integrations named here are on: no AI, HTTP client or logging ones, which would send prompts.
@@ -73,11 +74,11 @@ def configure_sentry(settings: SentrySettings, transport: Transport | None = Non
             ],
             include_local_variables=False,
             max_request_body_size="never",
-            send_default_pii=False,
             max_breadcrumbs=0,
             auto_session_tracking=False,
             trace_propagation_targets=[],
-            strict_trace_continuation=True,  # or a client's header could have every request sampled
+            strict_trace_continuation=True,  # no trace goes on, and is sampled, because a client's header says so,
+            org_id=token_hex(),  # which would have to name this
             shutdown_timeout=_CLOSE_SECONDS,
             spotlight=False,
             debug=False,
