@@ -74,7 +74,7 @@ async def test_no_envelope_has_a_prompt_or_a_key(tmp_path: Path, failure: str, s
     kept = KeptEnvelopes()
     options = {
         "gateway_api_keys": (GATEWAY_KEY_ENTRY,),
-        "vendors": make_settings(tmp_path).vendors | {"gpt": ONE_MODEL},
+        "vendors": {**make_settings(tmp_path).vendors, "gpt": ONE_MODEL},
     }
     async with scripted_gateway(tmp_path, **options) as gateway:
         with reporting_to(kept):
@@ -108,7 +108,7 @@ async def test_no_envelope_has_what_a_vendor_echoes(tmp_path: Path, wire: str) -
     kept = KeptEnvelopes()
     async with Simulator(behaviours={"luna": WIRES[wire]}) as simulator:
         gpt = ProviderOptions(api_key=SecretStr(VENDOR_KEY), model_default="luna", base_url=simulator.base_urls["gpt"])
-        settings = make_settings(tmp_path, vendors=make_settings(tmp_path).vendors | {"gpt": gpt})
+        settings = make_settings(tmp_path, vendors={**make_settings(tmp_path).vendors, "gpt": gpt})
         async with (
             running_gateway(settings) as running,
             httpx.AsyncClient(base_url=running.url, trust_env=False) as client,
@@ -176,7 +176,7 @@ async def answers(gateway: ScriptedGateway) -> list[Any]:
 
 async def test_broken_sentry_changes_no_answer(tmp_path: Path) -> None:
     """Where every call of Sentry's transport raises, clients read what they read without it."""
-    options = {"vendors": make_settings(tmp_path).vendors | {"gpt": ONE_MODEL}}
+    options = {"vendors": {**make_settings(tmp_path).vendors, "gpt": ONE_MODEL}}
     async with scripted_gateway(tmp_path, **options) as gateway:
         without = await answers(gateway)
         with reporting_to(BrokenTransport):
