@@ -67,6 +67,8 @@ _PROSE = (
     ("credit balance is too low", "upstream_quota"),  # Anthropic, 400
 )
 
+_REQUEST_IDS = ("x-request-id", "request-id", "cf-ray")  # headers; a CDN before a vendor has its own
+
 _LONGEST_WAIT = 86_400.0  # seconds
 _UNSUPPORTED_CODES = ("unsupported_parameter", "unsupported_value")
 
@@ -93,15 +95,17 @@ def vendor_error(body: object, *, status: int | None = None, headers: Mapping[st
     error = _error_object(body)
     status = _effective_status(error, status)
     code, reason = _classify(error, status)
+    headers = headers or {}
     return GatewayError(
         code,
         reason=reason,
-        retry_after=_retry_after(error, headers or {}),
+        retry_after=_retry_after(error, headers),
         detail={
             "vendor_status": status,
             "vendor_type": _short(error.get("type") or error.get("status")),
             "vendor_code": _short(error.get("code")),
             "vendor_param": _short(error.get("param")),
+            "vendor_request_id": next((_short(headers[name]) for name in _REQUEST_IDS if name in headers), None),
         },
     )
 
@@ -156,6 +160,8 @@ def _classify_status(status: int) -> tuple[str, str | None]:
         return "upstream_quota", None
     if status == 404:
         return "upstream_model_not_found", None
+    if status == 413:
+        return "payload_too_large", None
     if status == 429:
         return "rate_limited", None
     if status >= 500 or status in (408, 409, 425, 499):
@@ -219,6 +225,11 @@ def _causes(exception: BaseException) -> Iterator[BaseException]:
     return reversed(chain)
 
 
+def _is_half_a_head(exception: BaseException) -> bool:
+    """aiohttp calls it a disconnect, too, where an answer's head had begun; it then holds what there was of it."""
+    return isinstance(exception, aiohttp.ServerDisconnectedError) and not isinstance(exception.message, str)
+
+
 def _is_reset(exception: BaseException) -> bool:
     """aiohttp tells of a reset within a body in its own text alone; the cause that it gives is a missing chunk."""
     return isinstance(exception, aiohttp.ClientPayloadError) and "ConnectionResetError" in str(exception)
@@ -242,6 +253,8 @@ _TRANSPORT = (
 def _transport_error(exception: BaseException) -> GatewayError | None:
     if _is_reset(exception):
         return GatewayError("upstream_unavailable", reason="reset")
+    if _is_half_a_head(exception):
+        return GatewayError("upstream_bad_response", reason="protocol", detail={"exception": "half a head"})
     if isinstance(exception, http_exceptions.TransferEncodingError) and "Not enough data" in exception.message:
         return GatewayError("upstream_truncated", reason="short_body")
     for kinds, code, reason in _TRANSPORT:

@@ -131,7 +131,7 @@ STATUSES = {
     403: "upstream_auth",
     404: "upstream_model_not_found",
     408: "upstream_unavailable",
-    413: "rejected_by_provider",
+    413: "payload_too_large",
     422: "rejected_by_provider",
     429: "rate_limited",
     499: "upstream_unavailable",
@@ -150,6 +150,13 @@ STATUSES = {
 def test_status_tells_where_the_body_does_not(status: int, code: str, body: object) -> None:
     """A CDN's HTML or an empty body is classified by its status alone."""
     assert vendor_error(body, status=status).code == code
+
+
+@pytest.mark.parametrize("name", ["x-request-id", "request-id", "cf-ray"])
+def test_vendors_own_request_id_is_kept_for_the_log(name: str) -> None:
+    """A refused request has the vendor's id for it beside ours, a CDN's where no vendor was reached; prose is none."""
+    assert vendor_error(None, status=502, headers={name: "8f00abcd-FRA"}).detail["vendor_request_id"] == "8f00abcd-FRA"
+    assert vendor_error(None, status=502, headers={name: "your prompt"}).detail["vendor_request_id"] is None
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ URL = "http://127.0.0.1/v1"
 
 
 KEY: Any = type("Key", (), {"host": "127.0.0.1", "port": 1, "ssl": True, "is_ssl": True})()
+HALF_A_HEAD: Any = ("HTTP/1.1", 200, "OK", {"Content-Type": "text/ev"})  # what there was, parsed
 REQUEST: Any = type("Request", (), {"real_url": URL})()
 
 
@@ -61,6 +62,7 @@ TRANSPORT: dict[str, tuple[Exception, str, str]] = {
         "tls",
     ),
     "aiohttp: disconnected": (aiohttp.ServerDisconnectedError(), "upstream_unavailable", "reset"),
+    "aiohttp: half a head": (aiohttp.ServerDisconnectedError(HALF_A_HEAD), "upstream_bad_response", "protocol"),
     "aiohttp: connect timeout": (aiohttp.ConnectionTimeoutError(), "upstream_timeout", "connect"),
     "aiohttp: short body": (aiohttp.ClientPayloadError(), "upstream_truncated", "short_body"),
     "aiohttp: junk status line": (
