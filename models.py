@@ -261,6 +261,8 @@ ERROR_KINDS: Mapping[str, ErrorKind] = {
     "internal_error": ErrorKind(500, "no", True, "Something went wrong in the gateway."),
 }
 
+_MISCONFIGURATIONS = ("upstream_auth", "upstream_quota", "upstream_model_not_found")
+
 Stage = Literal["request", "before_content", "after_content"]
 
 
@@ -301,3 +303,8 @@ class GatewayError(Exception):
         self.partial_chars = 0
         self.attempts: tuple[Attempt, ...] = ()
         super().__init__(f"{code}: {self.safe_message}")
+
+    @property
+    def is_misconfiguration(self) -> bool:
+        """Whether the operator must mend it: a key, a quota, a model's name, an address that redirects or lacks TLS."""
+        return self.code in _MISCONFIGURATIONS or self.reason in ("redirect", "tls")

@@ -243,3 +243,21 @@ def test_error_says_its_code_and_plain_words_alone() -> None:
     error = GatewayError("upstream_auth", detail={"vendor_type": "secret-word"})
     assert str(error) == f"upstream_auth: {ERROR_KINDS['upstream_auth'].message}"
     assert "secret-word" not in str(error) + repr(error) + error.safe_message
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "mend"),
+    [
+        ("upstream_auth", None, True),
+        ("upstream_quota", None, True),
+        ("upstream_model_not_found", None, True),
+        ("upstream_bad_response", "redirect", True),
+        ("upstream_bad_response", "tls", True),
+        ("upstream_bad_response", "empty", False),
+        ("upstream_unavailable", "status_500", False),
+        ("rate_limited", None, False),
+    ],
+)
+def test_what_the_operator_must_mend_is_told_apart(code: str, reason: str | None, mend: bool) -> None:
+    """A key, a quota, a model's name and an address are the configuration's; an outage is not."""
+    assert GatewayError(code, reason=reason).is_misconfiguration is mend
