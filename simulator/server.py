@@ -181,6 +181,8 @@ class Simulator:
         is_check = request.method != "POST"
         plan = self._plan_check(wire) if is_check else self._plan_chat(wire)
         client = self._clients[connection]
+        if client.call and _UNREAD_MODEL.fullmatch(client.call.model):
+            return plan  # it has been noted by its beginning
         call = Call(wire.provider, model, request.target, request.headers, body, client.number, client.closed, is_check)
         if not is_check:
             call.input_tokens, call.output_tokens = wire.prompt.words, plan.tokens
