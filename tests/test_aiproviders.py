@@ -160,6 +160,45 @@ async def test_client_that_leaves_in_a_silence_closes_the_vendor_stream(opening:
 
 
 @pytest.mark.parametrize(
+    ("opening", "stage", "chars"), [([], "before_content", 0), ([[text("Hel")]], "after_content", 3)], ids=str
+)
+async def test_drain_ends_a_silent_chat(opening: list[Any], stage: str, chars: int) -> None:
+    """A chat that waits for its vendor when the instance stops fails with `draining`, its stream closed."""
+    gateway = PortGateway([*opening, silence], answer("never"))
+    chat = asyncio.create_task(gateway.fail())
+    await gateway.gpt.silent.wait()
+    gateway.end_chats()
+    events, error = await asyncio.wait_for(chat, 10)
+    assert joined(events) == "Hel"[:chars]
+    assert (error.code, error.stage, error.partial_chars) == ("draining", stage, chars)
+    assert gateway.gpt.history == gateway.gpt.closed == ["first"]
+
+
+async def test_drain_waits_for_a_batch_that_is_being_written() -> None:
+    """No event is cut: the chat ends when its client has taken what it was given."""
+    gateway = PortGateway(answer("Hel", "lo"))
+    chat = gateway.stream_chat("gpt", QUESTION, IDENTITY)
+    assert await anext(chat) == [Start("gpt", "first"), Delta("Hel")]
+    gateway.end_chats()
+    await asyncio.sleep(0)
+    with pytest.raises(GatewayError, match="draining"):
+        await anext(chat)
+    assert gateway.gpt.closed == ["first"]
+
+
+async def test_client_that_leaves_during_a_drain_is_gone() -> None:
+    """A cancellation from outside stays one, whatever the drain does."""
+    gateway = PortGateway([silence])
+    chat = asyncio.create_task(gateway.hear())
+    await gateway.gpt.silent.wait()
+    gateway.end_chats()
+    chat.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await chat
+    assert gateway.gpt.closed == ["first"]
+
+
+@pytest.mark.parametrize(
     ("own", "generic", "system"),
     [
         ("Be Gpt.", "Be anybody.", "Be Gpt.\n\nBe brief."),
