@@ -46,7 +46,7 @@ def error_response(error: GatewayError, headers: dict[str, str] | None = None) -
         "Retry-After": None if seconds is None else str(seconds),
         "X-Gateway-Provider": error.provider,
         "X-Gateway-Model": error.model,
-        "Connection": "close" if error.kind.status in (408, 413, 431) else None,
+        "Connection": "close" if error.kind.status in (408, 413, 431) or error.code == "draining" else None,
         "WWW-Authenticate": "Bearer" if error.kind.status == 401 else None,
     }
     present = {name: value for name, value in told.items() if value is not None}

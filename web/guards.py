@@ -72,6 +72,8 @@ class StreamLimit:
     def __init__(self, most: int) -> None:
         self.most = most
         self.open = 0
+        self.all_free = asyncio.Event()
+        self.all_free.set()
 
     @property
     def is_reached(self) -> bool:
@@ -83,12 +85,15 @@ class StreamLimit:
         if self.is_reached:
             raise GatewayError("overloaded", retry_after=1)
         self.open += 1
+        self.all_free.clear()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give the place back."""
         self.open -= 1
+        if not self.open:
+            self.all_free.set()
 
 
 async def read_chat_request(request: Request, settings: Settings) -> ChatRequest:

@@ -15,6 +15,7 @@ from aiproviders import Gateway
 from configuration import VERSION, Settings
 from logging_config import conversation_id_context, request_id_context
 from models import ChatIdentity, ChatRequest, GatewayError
+from web.drain import Drain
 from web.guards import StreamLimit, check_key, read_chat_request
 from web.openapi import CHAT, HEALTH, LIVE, PROVIDER_HEALTH
 from web.protocols.native import NativeEncoder
@@ -33,6 +34,7 @@ class House:
     settings: Settings
     gateway: Gateway
     streams: StreamLimit
+    drain: Drain
 
 
 def _house(request: Request) -> House:
@@ -44,6 +46,7 @@ async def chat(provider: str, request: Request) -> Response:
     """Ask a provider, and get its answer as it comes (or, with `"stream": false`, as one JSON object)."""
     house = _house(request)
     check_key(request, house.settings.gateway_api_keys)
+    house.drain.check()
     is_demo = house.gateway.factory.settings(provider).demo
     asked = await read_chat_request(request, house.settings)
     identity = _identify(provider, asked)
@@ -70,16 +73,24 @@ def _clocks(settings: Settings, asked: ChatRequest) -> StreamClocks:
 async def health(request: Request) -> JSONResponse:
     """Can this instance take a request now? Local facts only: no vendor is called, no vendor's state decides."""
     house = _house(request)
-    is_full = house.streams.is_reached
+    status, message = _readiness(house)
     body = {
-        "status": "OVERLOADED" if is_full else "OK",
-        "message": "All places for streams are taken" if is_full else "System operational",
+        "status": status,
+        "message": message,
         "version": VERSION,
         "demo": house.settings.demo_mode,
         "streams": {"open": house.streams.open, "limit": house.streams.most},
         "providers": house.gateway.states(),
     }
-    return JSONResponse(body, 503 if is_full else 200, headers={"Retry-After": "1"} if is_full else None)
+    return JSONResponse(body) if status == "OK" else JSONResponse(body, 503, headers={"Retry-After": "1"})
+
+
+def _readiness(house: House) -> tuple[str, str]:
+    if house.drain.is_leaving:
+        return "DRAINING", "This instance is about to stop"
+    if house.streams.is_reached:
+        return "OVERLOADED", "All places for streams are taken"
+    return "OK", "System operational"
 
 
 @router.head("/health/live", include_in_schema=False)

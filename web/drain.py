@@ -1,0 +1,154 @@
+"""How an instance leaves: health says no first, then new chats are refused, then those under way are ended.
+
+uvicorn alone stops accepting at the first signal, before a load balancer can know. This room takes its signals, and
+hands the stop on to it when the chats are over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import NamedTuple
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
+
+from models import GatewayError
+from web.guards import StreamLimit
+
+_LOOK_SECONDS = 0.1  # between two looks at whether all workers have ended
+_LAST_SECONDS = 2  # for the last events of ended chats to go out
+_TERMINATE = (signal.SIGINT, signal.SIGTERM)
+
+_logger = logging.getLogger("gateway.web")
+
+
+class Chats(NamedTuple):
+    """What a drain waits for: the places of the chats under way, and how to end them."""
+
+    places: StreamLimit
+    end: Callable[[], None]
+
+
+class Drain:
+    """Whether this process still takes chats. `grace` and `timeout` are seconds."""
+
+    def __init__(self, grace: float, timeout: float) -> None:
+        self.grace = grace
+        self.timeout = timeout
+        self.is_leaving = False  # readiness probes are told to look elsewhere
+        self._is_refusing = False
+
+    def check(self) -> None:
+        """Raise GatewayError `draining` where no new chat is taken."""
+        if self._is_refusing:
+            raise GatewayError("draining", retry_after=1)
+
+    async def run(self, chats: Chats, grace: float) -> None:
+        """Leave: all that is under way has ended, or has been told that it is ended, when this returns."""
+        self.is_leaving = True
+        context = {"open": chats.places.open, "grace_seconds": grace, "timeout_seconds": self.timeout}
+        _logger.info("draining", extra={"context": context})
+        await asyncio.sleep(grace)
+        self._is_refusing = True
+        if not await _are_over(chats, self.timeout):
+            _logger.warning("ending chats", extra={"context": {"open": chats.places.open}})
+            chats.end()
+            await _are_over(chats, _LAST_SECONDS)
+
+
+async def _are_over(chats: Chats, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await chats.places.all_free.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def keep_signals(drain: Drain, chats: Callable[[], Chats | None]) -> SignalKeeper | None:
+    """Answer the process's signals from now on. To be called by an app that uvicorn's server is loading.
+
+    `chats` tells what is open; None before the app has started. The server is found behind its own signal handler;
+    where it has none, because it runs in a thread, there is nothing to answer.
+    """
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    return SignalKeeper(server, drain, chats) if isinstance(server, uvicorn.Server) else None
+
+
+class SignalKeeper:
+    """Answers signals in uvicorn's place.
+
+    SIGTERM, and SIGHUP of a process that is alone: a drain; SIGINT (Ctrl-C): one without grace. SIGHUP of a worker,
+    whose successor is serving already: it stops accepting at once. A second signal ends the process at once.
+    """
+
+    def __init__(self, server: uvicorn.Server, drain: Drain, chats: Callable[[], Chats | None]) -> None:
+        self._server = server
+        self._drain = drain
+        self._chats = chats
+        self._loop = asyncio.get_running_loop()
+        self._is_worker = multiprocessing.parent_process() is not None
+        self._first: int | None = None
+        self._leaving: asyncio.Task[None] | None = None
+        for number in (*_TERMINATE, signal.SIGHUP):
+            signal.signal(number, self._take)
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        if self._is_worker and self._first == signal.SIGINT and number == signal.SIGTERM:
+            return  # the terminal told all processes of Ctrl-C, and now the parent tells its workers
+        if self._first is not None:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self._first = number
+        self._loop.call_soon_threadsafe(self._begin, number)
+
+    def _begin(self, number: int) -> None:
+        is_replaced = self._is_worker and number == signal.SIGHUP
+        if is_replaced:
+            self._stop_server(self._drain.timeout + 2 * _LAST_SECONDS)
+        grace = 0 if is_replaced or number == signal.SIGINT else self._drain.grace
+        self._leaving = self._loop.create_task(self._leave(grace))
+
+    async def _leave(self, grace: float) -> None:
+        if chats := self._chats():
+            await self._drain.run(chats, grace)
+        self._stop_server(_LAST_SECONDS)
+
+    def _stop_server(self, seconds: float) -> None:
+        """Accept nothing more, and end when the open responses are over, after so many seconds at most."""
+        self._server.config.timeout_graceful_shutdown = int(seconds)
+        self._server.should_exit = True
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's supervisor of several workers. SIGHUP replaces them one by one; a second signal ends all at once."""
+
+    def join_all(self) -> None:
+        """Wait for the workers to drain."""
+        while any(process.process.is_alive() for process in self.processes):
+            if any(number in _TERMINATE for number in self.signal_queue):
+                for process in self.processes:
+                    process.process.kill()
+            time.sleep(_LOOK_SECONDS)
+
+    def restart_all(self) -> None:
+        """Bring up each worker's successor before the worker is told to go."""
+        for place, old in enumerate(self.processes):
+            new = Process(self.config, self.sockets)
+            new.start()
+            if not new.wait_until_ready(self.config.timeout_worker_healthcheck, self.should_exit):
+                _logger.error("a new worker did not start; the old ones go on")
+                new.kill()
+                return
+            self.processes[place] = new
+            if old.pid:
+                os.kill(old.pid, signal.SIGHUP)
+            old.join()
