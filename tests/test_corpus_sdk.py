@@ -25,7 +25,7 @@ from providers.groq_provider import GroqProvider
 from providers.openai_provider import OpenAIProvider
 from tests.conftest import CORPUS_ABSENT
 from tests.recordings import PROVIDERS, Recording, recordings
-from tests.scripted_provider import PROMPT, make_settings
+from tests.scripted_provider import make_settings, stream
 
 RECORDINGS = recordings()
 LIMIT = 8_000_000  # bytes: recorded images come in one event
@@ -117,7 +117,7 @@ async def play(provider: BaseProvider) -> Answer:
     events: list[Any] = []
     error: str | None = None
     try:
-        async for batch in provider.stream(PROMPT, "id-of-the-test"):
+        async for batch in stream(provider):
             events += batch
     except GatewayError as failure:
         error = failure.code
