@@ -9,11 +9,9 @@ from typing import Any
 
 import msgspec
 
-from error_reporting import report_bug, report_misconfiguration, report_outage
+from error_reporting import report_bug, report_outage
 from logging_config import ChatRecord, log_conversation, record_chat
 from models import ChatIdentity, ChatRequest, Delta, End, Event, GatewayError, Restart, Start, Timing
-
-_MISCONFIGURATIONS = ("upstream_auth", "upstream_quota", "upstream_model_not_found")
 
 _logger = logging.getLogger("gateway.chat")
 
@@ -123,14 +121,12 @@ class ChatLog:
         report_bug(bug, provider=self._provider, model=error.model)
 
     def _report_to_sentry(self, outcome: str) -> None:
-        fallback = self._start.fallback if self._start else None
-        kind = self._error.code if self._error else fallback.reason if fallback else ""
-        model = self._error.model if self._error else fallback.from_model if fallback else None
-        details = self._error.detail if self._error else {}
-        if kind in _MISCONFIGURATIONS:
-            report_misconfiguration(kind=kind, provider=self._provider, model=model, details=details)
-        elif outcome.startswith("upstream_error") and kind != "rate_limited":
-            report_outage(kind=kind, provider=self._provider, model=model, details=details)
+        """An outage; what the operator must mend was reported when it happened, whatever became of the chat."""
+        error = self._error
+        if not error or error.is_misconfiguration or error.code == "rate_limited":
+            return
+        if outcome.startswith("upstream_error"):
+            report_outage(kind=error.code, provider=self._provider, model=error.model, details=error.detail)
 
 
 def _fallback_fields(fallback: Any) -> Mapping[str, str] | None:

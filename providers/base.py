@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import ClassVar, cast
 
 from configuration import ProviderSettings
+from error_reporting import report_misconfiguration
 from logging_config import debug_with_context
 from models import Delta, End, Event, Finish, GatewayError, Prompt, Restart, Start, TextPart, Turn
 from providers.attempts import Chain, Link
@@ -138,7 +139,10 @@ class BaseProvider(ABC):
         else:
             plan = chain.after(error)
         context = {**error.detail, **link.context(), "code": error.code, "reason": error.reason}
-        _logger.warning("attempt failed", extra={"context": context})
+        _logger.log(_loudness(error), "attempt failed", extra={"context": context})
+        if error.is_misconfiguration:  # whatever becomes of the chat
+            details = {**error.detail, "reason": error.reason}
+            report_misconfiguration(kind=error.code, **link.context(), details=details)
         if error.kind.next_model != "no" and error.code != "context_length_exceeded":
             self._count_failure(link, error, chain.asked_at)  # what the client did wrong says nothing of the vendor
         if plan is None:
@@ -207,6 +211,13 @@ class BaseProvider(ABC):
             attempts=chain.requests,
             dropped_params=tuple(sorted(self._refused[chain.model])),
         )
+
+
+def _loudness(error: GatewayError) -> int:
+    """ERROR where the operator must act, INFO where the client or its pace is the cause."""
+    if error.is_misconfiguration:
+        return logging.ERROR
+    return logging.INFO if error.kind.status < 500 else logging.WARNING
 
 
 def _opening(chain: Chain) -> Start | Restart:
