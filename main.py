@@ -30,6 +30,7 @@ from models import GatewayError
 from providers.factory import ProviderFactory
 from redaction import hide_secrets
 from simulator import Simulator
+from web.drain import Chats, Drain, Supervisor, keep_signals
 from web.errors import handle_error
 from web.guards import OriginGuard, StreamLimit
 from web.middleware import LastResortMiddleware, RequestIdMiddleware
@@ -54,6 +55,7 @@ def create_app(settings: Settings, factory: ProviderFactory | None = None) -> Fa
     app = FastAPI(
         title="AI chat gateway", version=VERSION, lifespan=_lifespan(settings, factory), redirect_slashes=False
     )
+    app.state.drain = Drain(settings.drain_grace_seconds, settings.drain_timeout_seconds)
     for kind in (GatewayError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle_error)
     app.add_middleware(LastResortMiddleware)
@@ -90,7 +92,7 @@ def _lifespan(
             stack.push_async_callback(gateway.aclose)
             await gateway.factory.warm()
             _say_what_is_served(lived, gateway)
-            app.state.house = House(lived, gateway, StreamLimit(lived.max_streams))
+            app.state.house = House(lived, gateway, StreamLimit(lived.max_streams), app.state.drain)
             gc.collect()
             gc.freeze()  # a full collection over all that the SDKs loaded would stop the loop for 130 ms
             yield
@@ -142,8 +144,15 @@ def _say_what_is_served(settings: Settings, gateway: Gateway) -> None:
 
 
 def load_app() -> FastAPI:
-    """The app of one worker process."""
-    return create_app(load_settings())
+    """The app of one process that uvicorn serves; from here on the process's signals drain it."""
+    app = create_app(load_settings())
+    app.state.signals = keep_signals(app.state.drain, lambda: _chats(app))
+    return app
+
+
+def _chats(app: FastAPI) -> Chats | None:
+    house: House | None = getattr(app.state, "house", None)  # None: not started yet
+    return Chats(house.streams, house.gateway.end_chats) if house else None
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
@@ -181,8 +190,18 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it once more when all is closed
-    uvicorn.run("main:load_app", factory=True, workers=settings.workers, **server_options(settings))
-    return 0
+    return serve(settings)
+
+
+def serve(settings: Settings) -> int:
+    """Serve until a signal. Returns the exit status."""
+    config = uvicorn.Config("main:load_app", factory=True, workers=settings.workers, **server_options(settings))
+    if settings.workers == 1:
+        uvicorn.Server(config).run()
+        return 0
+    supervisor = Supervisor(config, [config.bind_socket()])
+    supervisor.run()
+    return max(0, *(process.exitcode or 0 for process in supervisor.processes))
 
 
 if __name__ == "__main__":
