@@ -28,7 +28,7 @@ from web.errors import error_response
 from web.middleware import choose_request_id
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d*)?")
-_MOST_WAITING_REQUESTS = 8  # pipelined behind one under way, until no more is read from their client
+_MOST_PIPELINED = 16  # requests behind the one under way; their number, and so their bodies, had no limit
 
 Part = Literal["head", "body"]
 
@@ -140,8 +140,8 @@ class FirmHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._part = "body"
         self._keeps_alive = self.cycle.keep_alive
-        if 0 < len(self.pipeline) < _MOST_WAITING_REQUESTS:
-            self.flow.resume_reading()  # who does not read does not see its client leave
+        if self.pipeline:
+            self.flow.resume_reading()  # uvicorn has paused it, and who does not read does not see its client leave
 
     def _check_head(self) -> None:
         size, hosts = len(self.url), []
@@ -157,6 +157,8 @@ class FirmHttpProtocol(HttpToolsProtocol):
             raise ValueError("a bad Host")
         if self.parser.get_method() == b"CONNECT":
             raise ValueError("no proxy")
+        if len(self.pipeline) >= _MOST_PIPELINED:
+            raise ValueError("too many requests at once")
 
     def on_message_complete(self) -> None:
         """The whole request has come: from now on its client waits for us."""
