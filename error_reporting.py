@@ -40,7 +40,10 @@ _state = _State()
 
 @dataclass(frozen=True)
 class SentrySettings:
-    """How to report to Sentry; without a `dsn` nothing is reported. The rates are shares from 0 to 1."""
+    """How to report to Sentry; without a `dsn` nothing is reported.
+
+    The rates are shares from 0 to 1: of requests that are traced, and of processes that profile what they trace.
+    """
 
     dsn: str | None
     environment: str
@@ -64,7 +67,8 @@ def configure_sentry(settings: SentrySettings, transport: type[Transport] | None
             environment=settings.environment,
             release=settings.release,
             traces_sample_rate=settings.traces_sample_rate or None,
-            profiles_sample_rate=settings.profiles_sample_rate or None,
+            profile_session_sample_rate=settings.profiles_sample_rate or None,
+            profile_lifecycle="trace",
             default_integrations=False,
             auto_enabling_integrations=False,
             integrations=[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +24,13 @@ class KeptEnvelopes:
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
+        self.has_profile = threading.Event()  # a thread of the SDK's own sends it, when it gets to it
 
     def take(self, envelope: Envelope) -> None:
         """Keep it."""
         self.sent.append(envelope.serialize())
+        if any(item.type == "profile_chunk" for item in envelope.items):
+            self.has_profile.set()
 
     def items(self, kind: str) -> list[Any]:
         """The payloads of the items of a kind, `event` or `transaction`."""

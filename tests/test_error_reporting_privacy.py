@@ -120,6 +120,20 @@ async def test_no_envelope_has_what_a_vendor_echoes(tmp_path: Path, wire: str) -
     assert_clean(kept)
 
 
+async def test_profile_has_no_canary_either(tmp_path: Path) -> None:
+    """A profile is where the time went: functions, no values."""
+    kept = KeptEnvelopes()
+    async with scripted_gateway(tmp_path) as gateway:
+        with reporting_to(kept, profiles_sample_rate=1.0):
+            gateway.gpt.enqueue(0.2, *answer(ANSWER))
+            await gateway.client.post("/chat/gpt", json=BODY, headers=HEADERS)
+            await gateway.running.settle()
+            assert await asyncio.to_thread(kept.has_profile.wait, 5)
+    (chunk,) = kept.items("profile_chunk")
+    assert chunk["profile"]["frames"]
+    assert_clean(kept)
+
+
 async def test_headers_on_the_list_are_sent(tmp_path: Path) -> None:
     """Enough of a request to understand an error: method, URL without its query, five headers."""
     kept = KeptEnvelopes()
@@ -196,9 +210,7 @@ async def test_silent_sentry_delays_no_answer_and_the_stop_for_a_second(tmp_path
 
     async with await asyncio.start_server(swallow, "127.0.0.1", 0) as sentry:
         port = sentry.sockets[0].getsockname()[1]
-        async with scripted_gateway(
-            tmp_path, sentry_dsn=f"http://key-of-a-test@127.0.0.1:{port}/1", sentry_profiles_sample_rate=0
-        ) as gateway:
+        async with scripted_gateway(tmp_path, sentry_dsn=f"http://key-of-a-test@127.0.0.1:{port}/1") as gateway:
             for _ in range(50):
                 response = await gateway.client.get("/sentry-debug")
                 assert response.status_code == 500
