@@ -50,7 +50,7 @@ def secret() -> Iterator[str]:
 
 @contextmanager
 def heard_by_us_alone() -> Iterator[None]:
-    """Without pytest's own handlers, which raise at arguments that don't fit."""
+    """Without pytest's own handlers, which raise at arguments that don't fit, and keep what xdist cannot send."""
     root = logging.getLogger()
     handlers = root.handlers[:]
     root.handlers[:] = [handler for handler in handlers if not type(handler).__module__.startswith("_pytest")]
@@ -129,7 +129,8 @@ def test_message_without_its_arguments_is_kept(folder: Path) -> None:
 
 def test_text_is_kept_as_it_is(folder: Path) -> None:
     """A line can be searched for what somebody typed, in any script; only what is no character is replaced."""
-    logger.info("日本語 ż 😀 \u2028 \x85 \ud800 end")
+    with heard_by_us_alone():
+        logger.info("日本語 ż 😀 \u2028 \x85 \ud800 end")
     assert newest(folder)["message"] == "日本語 ż 😀 \u2028 \x85 \N{REPLACEMENT CHARACTER} end"
     assert "日本語 ż 😀".encode() in (folder / "app.log").read_bytes()
 
