@@ -240,7 +240,7 @@ async def test_closing_cancels_the_checks() -> None:
     gateway.gpt.check = [silence]
     asker = asyncio.create_task(gateway.check_health("gpt"))
     await gateway.gpt.silent.wait()
-    await gateway.aclose()
-    assert (await asyncio.wait_for(asker, 1))["status"] == "UNKNOWN"
+    await asyncio.wait_for(gateway.aclose(), 10)
+    assert (await asyncio.wait_for(asker, 10))["status"] == "UNKNOWN"
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert gateway.gpt.is_closed
