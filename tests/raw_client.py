@@ -110,7 +110,7 @@ class RawClient:
                 while data := await self.reader.read(65_536):
                     got += data
             except ConnectionError:
-                pass
+                pass  # a reset is an end too
         return got
 
     def reset(self) -> None:
