@@ -69,6 +69,14 @@ _PROSE = (
 
 _REQUEST_IDS = ("x-request-id", "request-id", "cf-ray")  # headers; a CDN before a vendor has its own
 
+# Where a vendor refuses a parameter in prose alone: the fragment, and the parameter.
+_REFUSED_PARAMETERS = (
+    ("does not support effort level", "output_config"),  # Anthropic, 400
+    ("hinking level is not supported", "thinkingLevel"),  # Gemini, 400
+    ("`reasoning_effort` must be one of", "reasoning_effort"),  # Groq, 400
+    ("'reasoning_effort' : value is not one of", "reasoning_effort"),  # Groq, 400
+)
+
 _LONGEST_WAIT = 86_400.0  # seconds
 _UNSUPPORTED_CODES = ("unsupported_parameter", "unsupported_value")
 
@@ -95,19 +103,28 @@ def vendor_error(body: object, *, status: int | None = None, headers: Mapping[st
     error = _error_object(body)
     status = _effective_status(error, status)
     code, reason = _classify(error, status)
+    parameter = _refused_parameter(error) if code == "rejected_by_provider" else None
     headers = headers or {}
     return GatewayError(
         code,
-        reason=reason,
+        reason="unsupported_parameter" if parameter else reason,
         retry_after=_retry_after(error, headers),
         detail={
             "vendor_status": status,
             "vendor_type": _short(error.get("type") or error.get("status")),
             "vendor_code": _short(error.get("code")),
-            "vendor_param": _short(error.get("param")),
+            "vendor_param": parameter or _short(error.get("param")),
             "vendor_request_id": next((_short(headers[name]) for name in _REQUEST_IDS if name in headers), None),
         },
     )
+
+
+def _refused_parameter(error: Mapping[str, Any]) -> str | None:
+    """The parameter that the model does not take, by the vendor's code and `param`, or by its prose."""
+    if error.get("code") in _UNSUPPORTED_CODES:
+        return _short(error.get("param")) or "unknown"
+    message = str(error.get("message") or "")
+    return next((parameter for fragment, parameter in _REFUSED_PARAMETERS if fragment in message), None)
 
 
 def _status_of(exception: Exception) -> int | None:
@@ -148,8 +165,6 @@ def _classify(error: Mapping[str, Any], status: int) -> tuple[str, str | None]:
             return code, None
     if status == 429 and _spent_for_the_day(error):
         return "upstream_quota", None
-    if error.get("code") in _UNSUPPORTED_CODES:
-        return "rejected_by_provider", "unsupported_parameter"
     return _classify_status(status)
 
 

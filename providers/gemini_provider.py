@@ -6,7 +6,8 @@ opened on it directly, and `APIError.raise_for_async_response` makes the SDK's t
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from typing import ClassVar
 from urllib.parse import quote
 
 import httpx2
@@ -43,6 +44,8 @@ _FINISH_REASONS: dict[str, FinishReason] = {
 class GeminiProvider(BaseProvider):
     """Gemini models."""
 
+    optional_parameters: ClassVar[tuple[str, ...]] = ("temperature", "maxOutputTokens", "thinkingLevel")
+
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
         self._base_url = (settings.base_url or "https://generativelanguage.googleapis.com").rstrip("/")
@@ -62,10 +65,15 @@ class GeminiProvider(BaseProvider):
         )
 
     async def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
+        parameters = {
+            "temperature": self.settings.temperature,
+            "maxOutputTokens": self.settings.max_tokens,
+            "thinkingLevel": self.settings.reasoning_effort or _LOWEST_LEVEL,
+        }
         request = self._http.build_request(
             "POST",
             f"{self._base_url}/{_API_VERSION}/models/{quote(model)}:streamGenerateContent?alt=sse",
-            content=msgspec.json.encode(to_body(prompt, self.settings)),
+            content=msgspec.json.encode(to_body(prompt, self.accepted(model, parameters))),
             headers={"Content-Type": "application/json", **self._headers, **request_headers()},
         )
         response = await self._http.send(request, stream=True)
@@ -85,14 +93,11 @@ class GeminiProvider(BaseProvider):
         self._client.close()
 
 
-def to_body(prompt: Prompt, settings: ProviderSettings) -> dict[str, object]:
+def to_body(prompt: Prompt, parameters: Mapping[str, object]) -> dict[str, object]:
     """The body of `streamGenerateContent`."""
-    config: dict[str, object] = {
-        "maxOutputTokens": settings.max_tokens,
-        "thinkingConfig": {"thinkingLevel": settings.reasoning_effort or _LOWEST_LEVEL, "includeThoughts": True},
-    }
-    if settings.temperature is not None:
-        config["temperature"] = settings.temperature
+    level = {name: value for name, value in parameters.items() if name == "thinkingLevel"}
+    config = {name: value for name, value in parameters.items() if name not in level}
+    config["thinkingConfig"] = {**level, "includeThoughts": True}
     roles = {"user": "user", "assistant": "model"}
     contents = [{"role": roles[turn.role], "parts": [_to_part(part) for part in turn.parts]} for turn in prompt.turns]
     body: dict[str, object] = {"contents": contents, "generationConfig": config}

@@ -44,9 +44,7 @@ class GroqProvider(BaseProvider):
         }
         body = {"model": model, "messages": to_messages(prompt), "stream": True}
         body |= self.accepted(model, parameters)
-        response = await open_stream(
-            self._client, "/openai/v1/chat/completions", body, httpx.Response, groq.AsyncStream[object]
-        )
+        response = await open_stream(self._client, _PATH, body, httpx.Response, groq.AsyncStream[object])
         try:
             self.note_opened(model, message_id, response.headers.get("x-request-id"))
             async for batch in read_batches(response, ChatCompletionsDecoder(), self.settings.max_event_bytes):

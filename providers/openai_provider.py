@@ -58,9 +58,7 @@ class OpenAIProvider(BaseProvider):
     async def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
         body = {"model": model, "messages": to_messages(prompt), "stream": True}
         body |= self.accepted(model, self.parameters())
-        response = await open_stream(
-            self._client, "/chat/completions", body, httpx2.Response, openai.AsyncStream[object]
-        )
+        response = await open_stream(self._client, _PATH, body, httpx2.Response, openai.AsyncStream[object])
         try:
             self.note_opened(model, message_id, response.headers.get("x-request-id"))
             async for batch in read_batches(response, ChatCompletionsDecoder(), self.settings.max_event_bytes):

@@ -69,7 +69,7 @@ RECORDED = {
     "openai/033": "rate_limited",
     "openai/034": "rate_limited",  # response.failed of the Responses API
 }
-UNSUPPORTED_PARAMETER = {"openai/006", "openai/011", "openai/019"}
+UNSUPPORTED_PARAMETER = {"anthropic/004", "openai/006", "openai/011", "openai/019"}
 
 
 def recorded(corpus: Path, key: str) -> tuple[Any, dict[str, Any]]:
@@ -89,6 +89,22 @@ def classify(corpus: Path, key: str) -> GatewayError:
     body, meta = recorded(corpus, key)
     status = None if meta.get("midstream") else meta["status"]
     return vendor_error(body, status=status, headers=meta.get("headers"))
+
+
+@pytest.mark.parametrize(
+    ("message", "parameter"),
+    [
+        ("This model does not support effort level 'xhigh'. Supported levels: high, low.", "output_config"),
+        ("Thinking level is not supported for this model.", "thinkingLevel"),
+        ("`reasoning_effort` must be one of `none` or `default`", "reasoning_effort"),
+        ("'reasoning_effort' : value is not one of the allowed values ['none', 'default']", "reasoning_effort"),
+    ],
+)
+def test_parameter_refused_in_prose_is_known(message: str, parameter: str) -> None:
+    """Anthropic, Gemini and Groq tell which parameter a model does not take in their message alone."""
+    error = vendor_error({"error": {"message": message, "type": "invalid_request_error"}}, status=400)
+    assert (error.code, error.reason) == ("rejected_by_provider", "unsupported_parameter")
+    assert error.detail["vendor_param"] == parameter
 
 
 @pytest.mark.parametrize(("key", "code"), RECORDED.items(), ids=RECORDED)
