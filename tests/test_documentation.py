@@ -31,7 +31,7 @@ ROOMS = ("web", "providers", "simulator")
 CODE = [*ROOT.glob("*.py"), *(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))]
 VARIABLES = {name.upper(): field.default for name, field in GatewayOptions.model_fields.items()}
 VENDORS_VARIABLES = {variable for variables in PROVIDER_SETTINGS.values() for variable in variables.values()}
-MADE_BY_RUNNING = re.compile(r"logs/|htmlcov/|\.env$|\.venv")
+MADE_BY_RUNNING = re.compile(r"logs/|\w+\.log$|htmlcov/|\.env$|\.venv")
 ADDRESS = "127.0.0.1:3050"
 EXAMPLE_SECONDS = 30
 
