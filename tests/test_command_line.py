@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MAIN = Path(__file__).parents[1] / "main.py"
 VENDORS = ("gpt", "claude", "gemini", "groq")
 STARTING_SECONDS = 60  # on a busy machine
-STOPPING_SECONDS = 10
+STOPPING_SECONDS = 20
 SECRET = "sk-a-secret-of-the-test"
 
 
@@ -93,7 +93,7 @@ def find_free_port() -> int:
 def serving(folder: Path, **variables: str) -> Iterator[Served]:
     """`python main.py` from its readiness on; killed if the test leaves it running."""
     port = find_free_port()
-    env = environment(folder, {"PORT": str(port)} | variables)
+    env = environment(folder, {"PORT": str(port), "DRAIN_GRACE_SECONDS": "0"} | variables)  # no balancer is waiting
     with (folder / "console").open("wb") as console:
         process = subprocess.Popen([sys.executable, str(MAIN)], cwd=folder, env=env, stdout=console, stderr=console)
     try:
