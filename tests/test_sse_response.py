@@ -50,6 +50,16 @@ async def test_headers_name_who_answers() -> None:
 
 
 @in_virtual_time
+async def test_headers_name_the_provider_that_answers() -> None:
+    """Where another provider's model answers, it is that provider, not the one that was asked for."""
+    client = Client()
+    await respond(
+        Chat([Start("claude", "haiku", Fallback("luna", "haiku", "upstream_auth")), Delta("Hi")], [END]), client
+    )
+    assert client.headers["x-gateway-provider"] == "claude"
+
+
+@in_virtual_time
 async def test_early_failure_is_raised() -> None:
     """A failure before the status line goes out to the handler, which gives its true status; nothing was sent."""
     client = Client()

@@ -163,6 +163,7 @@ class EventStreamResponse(Response):
     def _name_model(self, start: Start | Restart) -> None:
         """Tell who answers in headers too, where the status line has not gone out yet."""
         if self._wrote_at is None:
+            self.headers["X-Gateway-Provider"] = start.provider
             self.headers["X-Gateway-Model"] = start.model
             if start.fallback:
                 self.headers["X-Gateway-Fallback"] = _fallback_header(start.fallback)
