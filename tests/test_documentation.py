@@ -7,11 +7,12 @@ import json
 import re
 import shutil
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import httpx
 import pytest
 
 from configuration import PROVIDER_SETTINGS, VALID_PROVIDERS, GatewayOptions, ProviderOptions, Settings, load_settings
@@ -34,6 +35,7 @@ VENDORS_VARIABLES = {variable for variables in PROVIDER_SETTINGS.values() for va
 MADE_BY_RUNNING = re.compile(r"logs/|\w+\.log$|htmlcov/|\.env$|\.venv")
 ADDRESS = "127.0.0.1:3050"
 EXAMPLE_SECONDS = 30
+QUESTION = {"messages": [{"role": "user", "content": "Say hello."}]}
 
 anywhere = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
@@ -164,6 +166,44 @@ def test_every_source_file_has_its_place() -> None:
     told = {row[0] for row in rows(ROOT / "docs" / "file_structure_docs.md")}
     sources = {str(path.relative_to(ROOT)) for path in CODE if path.stat().st_size}
     assert sources - told == set()
+
+
+BODIES: dict[str, tuple[str, Any, int, dict[str, Any]]] = {
+    "answer": ("/chat/gpt", QUESTION | {"stream": False}, 200, {}),
+    "error": ("/chat/gpt", {"messages": []}, 422, {}),
+    "health": ("/health", None, 200, {}),
+    "full": ("/health", None, 503, {"max_streams": 1}),
+    "provider": ("/health/gpt", None, 200, {}),
+    "no provider": ("/health/local", None, 503, {}),
+}
+
+
+@pytest.mark.parametrize(("path", "body", "status", "options"), BODIES.values(), ids=BODIES)
+async def test_shown_bodies_have_the_fields_of_real_ones(
+    path: str, body: Any, status: int, options: dict[str, Any], tmp_path: Path
+) -> None:
+    """The bodies in docs/api_docs.md are such as the gateway gives."""
+    async with (
+        running_gateway(load_settings(None, demo="on", log_dir=tmp_path, **options)) as gateway,
+        httpx.AsyncClient(base_url=gateway.url, trust_env=False, timeout=10) as client,
+    ):
+        with gateway.app.state.house.streams if options else nullcontext():
+            response = await (client.post(path, json=body) if body else client.get(path))
+    documented = [json.loads(block.text) for block in blocks(ROOT / "docs" / "api_docs.md", "json")]
+    real = response.json()
+    if body:
+        real.pop("demo", None)  # an answer has it in demo mode alone
+    assert response.status_code == status
+    (told,) = [example for example in documented if example.keys() == real.keys()]
+    check_fields(told, real)
+
+
+def check_fields(told: Any, real: Any) -> None:
+    """Both have the same fields, and so do the objects in them, but for those whose fields are names."""
+    if isinstance(told, dict) and isinstance(real, dict):
+        assert told.keys() == real.keys()
+        for name in told.keys() - {"providers"}:
+            check_fields(told[name], real[name])
 
 
 def demo_settings(log_dir: Path) -> Settings:

@@ -145,9 +145,9 @@ _PROVIDER_STATE = {
     "provider": "gpt",
     "message": "The provider answers.",
     "model": {"default": "gpt-6-luna", "fallback": "gpt-5.6-luna"},
-    "breaker": None,
+    "breaker": {"gpt-6-luna": "closed", "gpt-5.6-luna": "closed"},
     "metrics": {"responseTime": 0.123, "success_rate": 1.0},
-    "checked_at": "2026-01-01T00:00:00+00:00",
+    "checked_at": "2026-01-01T00:00:00Z",
     "source": "traffic",
     "error": None,
 }
