@@ -49,7 +49,9 @@ class Gateway:
             chain = self._open_chain(name, request)
             while not chain.is_answered:
                 provider = self.factory.get(chain.link.provider)
-                answer = provider.stream(self._prompt(provider, request), identity.id, chain)
+                prompt = self._prompt(provider, request)
+                chat.chain = chain
+                answer = provider.stream(prompt, identity.id, chain)
                 try:
                     async for batch in answer:
                         wait.is_on = False
@@ -173,8 +175,10 @@ async def _check(provider: BaseProvider, test_message: str | None) -> None:
     try:
         await provider.health_check(provider.settings.models[0], test_message)
     except GatewayError as error:
-        provider.health.failed(error.code, "probe")
-        _logger.warning("health check failed", extra={"context": {"provider": provider.name, **error.detail}})
+        if error.code != "internal_error":  # our own bug says nothing of the vendor
+            provider.health.failed(error.code, "probe")
+        context = {"provider": provider.name, "code": error.code, **error.detail}
+        _logger.warning("health check failed", extra={"context": context})
     else:
         provider.health.succeeded(time.monotonic() - began, "probe")
 
@@ -196,7 +200,7 @@ def _report(name: str, models: tuple[str, ...], health: ProviderHealth) -> dict[
         "model": {"default": models[0] if models else None, "fallback": models[1] if len(models) > 1 else None},
         "breaker": None,
         "metrics": {"responseTime": health.mean_seconds, "success_rate": health.success_rate},
-        "checked_at": datetime.fromtimestamp(newest.wall, UTC).isoformat() if newest else None,
+        "checked_at": datetime.fromtimestamp(newest.wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if newest else None,
         "source": newest.source if newest else None,
         "error": newest.error if newest else None,
     }

@@ -12,6 +12,7 @@ import msgspec
 from error_reporting import report_bug, report_outage
 from logging_config import ChatRecord, log_conversation, record_chat
 from models import ChatIdentity, ChatRequest, Delta, End, Event, GatewayError, Restart, Start, Timing
+from providers.attempts import Chain
 
 _logger = logging.getLogger("gateway.chat")
 
@@ -28,6 +29,7 @@ class ChatLog:
         self._end: End | None = None
         self._error: GatewayError | None = None
         self._texts: list[str] = []
+        self.chain: Chain | None = None  # None: nobody has been asked
         context = {"provider": provider, "id": identity.id, "messages": len(request.messages)}
         _logger.info("chat started", extra={"context": context})
 
@@ -77,6 +79,12 @@ class ChatLog:
         if self._first_content is None and any(type(other) is Delta for other in batch):
             self._first_content = time.monotonic()
 
+    def _attempts(self) -> int:
+        """The requests made to vendors."""
+        if self._error and self._error.attempts:
+            return len(self._error.attempts)
+        return self.chain.requests if self.chain else 0
+
     def _timing(self) -> Timing:
         first = self._first_content
         now = time.monotonic()
@@ -92,8 +100,7 @@ class ChatLog:
             return "drained" if error.code == "draining" else error.code
         if error.stage == "after_content":
             return "upstream_error_after"
-        is_clients_doing = error.kind.next_model == "no" or error.code == "context_length_exceeded"
-        return "rejected" if is_clients_doing else "upstream_error_before"
+        return "upstream_error_before" if error.is_vendors else "rejected"
 
     def _record(self, outcome: str) -> ChatRecord:
         end, error, timing = self._end, self._error, self._timing()
@@ -111,7 +118,7 @@ class ChatLog:
             total_ms=timing.total_ms,
             input_tokens=usage.input_tokens if usage else None,
             output_tokens=usage.output_tokens if usage else None,
-            attempts=end.attempts if end else len(error.attempts) if error else None,
+            attempts=self._attempts(),
             dropped_params=list(end.dropped_params) if end else [],
         )
 

@@ -305,6 +305,11 @@ class GatewayError(Exception):
         super().__init__(f"{code}: {self.safe_message}")
 
     @property
+    def is_vendors(self) -> bool:
+        """Whether the vendor failed; else the client asked for what can't be had, or we failed."""
+        return self.kind.next_model != "no" and self.code != "context_length_exceeded"
+
+    @property
     def is_misconfiguration(self) -> bool:
         """Whether the operator must mend it: a key, a quota, a model's name, an address that redirects or lacks TLS."""
         return self.code in _MISCONFIGURATIONS or self.reason in ("redirect", "tls")

@@ -74,10 +74,11 @@ class BaseProvider(ABC):
         prompt = Prompt("", (Turn("user", (TextPart(type="text", text=text),)),))
         answer = self.stream_response(prompt, model, "health")
         try:
-            async for _ in answer:
-                pass
+            newest = [batch[-1] async for batch in answer][-1:]
         finally:
             await close_surely(answer.aclose())
+        if not newest or not isinstance(newest[0], Finish):
+            raise GatewayError("upstream_truncated")
 
     def note_opened(self, model: str, message_id: str, vendor_request_id: str | None) -> None:
         """Log that the vendor took the request, with its own id for it beside ours."""
@@ -143,7 +144,7 @@ class BaseProvider(ABC):
         if error.is_misconfiguration:  # whatever becomes of the chat
             details = {**error.detail, "reason": error.reason}
             report_misconfiguration(kind=error.code, **link.context(), details=details)
-        if error.kind.next_model != "no" and error.code != "context_length_exceeded":
+        if error.is_vendors:
             self._count_failure(link, error, chain.asked_at)  # what the client did wrong says nothing of the vendor
         if plan is None:
             raise chain.verdict(error)

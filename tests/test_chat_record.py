@@ -128,8 +128,8 @@ OUTCOMES: dict[str, tuple[str, Scripts, dict[str, Any]]] = {
         {"error_code": "draining", "status": 503},
     ),
     "bug": ("internal_error", [[KeyError("bug")]], {"error_code": "internal_error", "status": 500}),
-    "client gone early": ("client_gone", [[silence]], {"model": None, "attempts": None}),
-    "client gone midway": ("client_gone", [[[text("Hi")], silence]], {"attempts": None}),
+    "client gone early": ("client_gone", [[silence]], {"model": None}),
+    "client gone midway": ("client_gone", [[[text("Hi")], silence]], {}),
 }
 
 

@@ -173,3 +173,16 @@ async def test_unknown_provider_has_no_health(deep: bool) -> None:
     """A name that nobody has is an error, as for a chat."""
     with pytest.raises(GatewayError, match="unknown_provider"):
         await PortGateway().check_health("nobody", deep=deep)
+
+
+async def test_deep_check_wants_a_whole_answer() -> None:
+    """A model that says nothing, and that without an end, has not answered."""
+    gateway = PortGateway([])
+    assert (await gateway.check_health("gpt", deep=True))["error"] == "upstream_truncated"
+
+
+async def test_our_own_bug_says_nothing_of_the_vendor() -> None:
+    """A check that fails in our code leaves the provider's state as it was."""
+    gateway = PortGateway()
+    gateway.gpt.check = [LookupError("bug")]
+    assert (await gateway.check_health("gpt"))["status"] == "UNKNOWN"

@@ -69,7 +69,7 @@ async def test_provider_state_comes_from_its_traffic(tmp_path: Path) -> None:
     assert state["model"] == {"default": "luna", "fallback": "nova"}
     assert state["metrics"]["success_rate"] == 1.0
     assert isinstance(state["metrics"]["responseTime"], float)
-    assert state["checked_at"].endswith("+00:00")
+    assert state["checked_at"].endswith("Z")
 
 
 async def test_failing_chats_degrade_the_provider(tmp_path: Path) -> None:

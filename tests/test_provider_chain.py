@@ -125,7 +125,8 @@ async def test_nobody_is_asked_where_all_are_known_to_be_down() -> None:
 @pytest.mark.parametrize("code", ["rejected_by_provider", "content_filtered", "context_length_exceeded"])
 async def test_what_clients_do_wrong_opens_no_breaker(code: str) -> None:
     """Bad requests by the dozen leave the model to everybody else."""
-    gateway = PortGateway(*([GatewayError(code)] for _ in range(24)))
+    scripts: list[list[Step]] = [[GatewayError(code)] for _ in range(24)]
+    gateway = PortGateway(*scripts)
     for _ in range(12):
         await gateway.fail()
     assert set((await gateway.check_health("gpt"))["breaker"].values()) == {"closed"}
@@ -133,7 +134,8 @@ async def test_what_clients_do_wrong_opens_no_breaker(code: str) -> None:
 
 async def test_clients_that_leave_open_no_breaker() -> None:
     """Neither do clients that give up."""
-    gateway = PortGateway(*([[text("Hel")], silence] for _ in range(12)))
+    scripts: list[list[Step]] = [[[text("Hel")], silence] for _ in range(12)]
+    gateway = PortGateway(*scripts)
     for _ in range(12):
         chat = gateway.stream_chat("gpt", QUESTION, IDENTITY)
         await anext(chat)
