@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test coverage lint types bench lock clean venv venv-dev
+.PHONY: help run test faults coverage lint types bench lock clean venv venv-dev
 
 # A caller's own Python settings must neither shadow nor change what the locks name.
 unexport PYTHONPATH PYTHONHOME
@@ -24,6 +24,9 @@ run: venv ## Start the gateway
 
 test: venv-dev ## Run the tests on two cores
 	@$(VENV_PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
+
+faults: venv-dev ## Run every fault of a vendor through the gateway, and write docs/fault_matrix.md
+	@$(VENV_PYTHON) -m tests.fault_matrix $(ARGS)
 
 coverage: venv-dev ## Run the tests with coverage: a table here, pages in htmlcov/
 	@$(VENV_PYTHON) -m pytest -n 2 --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-report=html $(ARGS)

@@ -1,0 +1,1 @@
+"""Every fault of a vendor, through the running gateway, against what the contract says of it: `expected.toml`."""

@@ -1,0 +1,169 @@
+"""The expectations as data: each case of `expected.toml`, for each vendor and scenario, is a cell of the matrix."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from simulator.endpoints import ENDPOINTS
+from simulator.faults import FAULTS
+
+EXPECTED = Path(__file__).parent / "expected.toml"
+VENDORS = ("gpt", "claude", "gemini", "groq")
+SCENARIOS = ("default", "both")
+
+Sentry = Literal["S0", "S1", "S2", "S3"]
+Pace = Literal["reading", "working", "waiting"]
+
+_WAITING = ("rate-limit-short", "held-after-end", "late")  # besides those that a clock ends
+
+
+class Facts(NamedTuple):
+    """What can be said of one chat, expected or seen. None or empty: there is no such thing, or it is not asked."""
+
+    status: int
+    code: str | None
+    reason: str | None
+    outcome: str | None
+    calls: tuple[int, ...]  # of the default model, of the fallback
+    text: str
+    level: str
+    sentry: int  # events
+    finish: str | None = None
+    retry_after: int | None = None
+
+    def __str__(self) -> str:
+        """The facts in a line of a table."""
+        finish = f" ({self.finish})" if self.finish else ""
+        what = f"{self.status} {self.code or 'end'}{finish}"
+        what += f", {self.reason}" if self.reason else ""
+        what += f", Retry-After {self.retry_after}" if self.retry_after else ""
+        calls = "+".join(map(str, self.calls)) or "any"
+        return (
+            f"{what}; {self.outcome or 'any'}; calls {calls}; text {self.text}; log {self.level}; Sentry {self.sentry}"
+        )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One chat of the matrix; `name` is what its provider is called, and its models end in its number."""
+
+    number: int
+    case: dict[str, Any]
+    vendor: str
+    scenario: str
+    facts: Facts
+
+    def __repr__(self) -> str:
+        return f"{self.case['row']}-{self.case['fault']}-{self.phase}-{self.scenario}-{self.vendor}".replace(" ", "-")
+
+    @property
+    def name(self) -> str:
+        return f"{self.vendor}-{self.number}"
+
+    @property
+    def request_id(self) -> str:
+        return f"cell-{self.number}"
+
+    @property
+    def fault(self) -> str:
+        return str(self.case["fault"])
+
+    @property
+    def phase(self) -> str:
+        """The case's phase, with what sets it apart from others of the same fault."""
+        apart = [word for word in ("past_hold", "restart") if self.case.get(word)]
+        apart += [f"then {self.case['fallback']}"] if "fallback" in self.case else []
+        return " ".join([self.case["phase"], *apart])
+
+    @property
+    def pace(self) -> Pace:
+        """What the chat spends its time with: a thousand tiny reads, work, or waiting for a clock."""
+        if self.fault == "dribble":
+            return "reading"
+        waits = self._both.get("code") == "upstream_timeout" or self.fault in _WAITING
+        return "waiting" if waits else "working"
+
+    @property
+    def left_for(self) -> str | None:
+        """The code that the default model is left for, where the fallback answers."""
+        return self._both.get("code") if self.facts.outcome == "fallback_ok" else None
+
+    @property
+    def _both(self) -> dict[str, Any]:
+        """What is expected where both models have the fault."""
+        both: dict[str, Any] = self.case.get(self.vendor, {}).get("both") or self.case.get("both", {})
+        return both
+
+    @property
+    def chats(self) -> int:
+        return int(self.case.get("chats", 1))
+
+    @property
+    def models(self) -> tuple[str, str]:
+        """The default model and the fallback, named for what they do."""
+        default = _model(self.fault, self.case["phase"])
+        if self.case.get("endpoint"):
+            return f"first~{self.number}", f"second~{self.number}"
+        other = "healthy" if self.scenario == "default" else _model(self.case.get("fallback", self.fault), self.phase)
+        return f"{default}~{self.number}", f"{other}~{self.number}b"
+
+
+def _model(fault: str, phase: str) -> str:
+    return f"fault-{fault}@after" if phase == "after" else f"fault-{fault}"
+
+
+def load_cases() -> list[dict[str, Any]]:
+    """The cases as they are written."""
+    cases: list[dict[str, Any]] = tomllib.loads(EXPECTED.read_text(encoding="utf-8"))["case"]
+    return cases
+
+
+def load_cells() -> list[Cell]:
+    """The whole matrix."""
+    return [Cell(number, *cell) for number, cell in enumerate(_cells(), 1)]
+
+
+def _cells() -> Iterator[tuple[dict[str, Any], str, str, Facts]]:
+    for case in load_cases():
+        for vendor in case.get("vendors", VENDORS):
+            for scenario in SCENARIOS:
+                told = case.get(vendor, {}).get(scenario) or case.get(scenario)
+                if told:
+                    yield case, vendor, scenario, _facts({"level": case["level"], "sentry": case["sentry"]} | told)
+
+
+def _facts(told: dict[str, Any]) -> Facts:
+    outcome = told.get("outcome")
+    return Facts(
+        status=told["status"],
+        code=told.get("code"),
+        reason=told.get("reason"),
+        outcome=outcome,
+        calls=tuple(told.get("chain", ())),
+        text=told["text"],
+        level=told["level"],
+        sentry=_count_events(told["sentry"], str(outcome), len(told.get("chain", ()))),
+        finish=told.get("finish"),
+        retry_after=told.get("retry_after"),
+    )
+
+
+def _count_events(sentry: Sentry, outcome: str, models: int) -> int:
+    if sentry == "S1":
+        return int(outcome.startswith("upstream_error"))
+    if sentry == "S2":
+        return models - (outcome == "fallback_ok")
+    return int(sentry == "S3")
+
+
+def missing_and_unknown() -> tuple[set[str], set[str]]:
+    """Faults of the simulator, and rows of the catalogue, that have no case; and cases whose fault nobody has."""
+    cases = load_cases()
+    named = {case["fault"] for case in cases} | {case["fallback"] for case in cases if "fallback" in case}
+    rows = {str(row) for row in range(1, 49)} - {str(case["row"]) for case in cases}
+    known = FAULTS.keys() | ENDPOINTS.keys()
+    return (known - named) | rows, named - known
