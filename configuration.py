@@ -341,7 +341,7 @@ def load_settings(env_file: str | Path | None = ".env", **overrides: Any) -> Set
     lines = [f"{name}: {problem}" for name, problem in findings.items()]
     lines += [conflict for about, conflict in _find_conflicts(settings) if not about & findings.keys()]
     if lines:
-        raise ConfigurationError(lines)
+        raise ConfigurationError([*lines, *_misspellings(settings)])
     return settings
 
 
@@ -423,7 +423,7 @@ def _find_conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
 def startup_warnings(settings: Settings) -> list[str]:
     """What may be a mistake but keeps nobody from starting, a sentence each."""
     warnings = [f"placeholders count as unset: {', '.join(settings.placeholders)}"] if settings.placeholders else []
-    warnings += [f"{name} is no variable of the gateway; was {meant} meant?" for name, meant in settings.misspelled]
+    warnings += _misspellings(settings)
     unready = [provider for provider in settings.providers if not (provider.configured or settings.demo_mode)]
     if unready and settings.supported_providers != VALID_PROVIDERS:
         names = ", ".join(provider.name for provider in unready)
@@ -431,6 +431,10 @@ def startup_warnings(settings: Settings) -> list[str]:
     opened = [provider for provider in unready if getattr(provider, provider.opened_by)]
     warnings += [f"{provider.name} needs {provider.prefix}_MODEL_DEFAULT, which is unset" for provider in opened]
     return warnings
+
+
+def _misspellings(settings: Settings) -> list[str]:
+    return [f"{name} is no variable of the gateway; was {meant} meant?" for name, meant in settings.misspelled]
 
 
 def new_gateway_key(name: str) -> tuple[str, str]:

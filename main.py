@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -189,7 +188,6 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it once more when all is closed
     return serve(settings)
 
 
@@ -199,9 +197,10 @@ def serve(settings: Settings) -> int:
     if settings.workers == 1:
         uvicorn.Server(config).run()
         return 0
+    _open_logs(settings)  # the supervisor, too, has things to say
     supervisor = Supervisor(config, [config.bind_socket()])
     supervisor.run()
-    return max(0, *(process.exitcode or 0 for process in supervisor.processes))
+    return int(any(process.exitcode for process in supervisor.processes))
 
 
 if __name__ == "__main__":

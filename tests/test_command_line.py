@@ -195,6 +195,7 @@ def test_two_workers_share_port_and_logs(tmp_path: Path) -> None:
     )
     assert {line["context"]["outcome"] for line in finished} == {"ok"}
     assert sum(" serves " in line["message"] for line in lines) == 2
+    assert sum("running on http://127.0.0.1" in line["message"] for line in lines) == 1  # as the parent says
     assert len(served.log_lines("conversation")) == chats
 
 
@@ -224,6 +225,7 @@ def test_mistyped_variable_serves_no_demo_to_the_public(tmp_path: Path, variable
     assert ended.returncode == 2
     assert "OPENAI_API_KEY" in ended.stderr
     assert "GROQ_API_KEY" in ended.stderr
+    assert f"{variable} is no variable of the gateway; was" in ended.stderr
     assert SECRET not in ended.stderr
 
 
