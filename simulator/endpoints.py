@@ -6,7 +6,6 @@ The certificates are made at run time and are worth nothing.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import socket
 import ssl
@@ -16,6 +15,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -33,23 +33,38 @@ async def _refused(host: str, port: int) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _silent(host: str, port: int) -> AsyncIterator[str]:
-    async with await asyncio.start_server(_read_to_the_end, host, port) as server:
+async def _deaf(host: str, port: int, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Takes connections, and answers nothing but TLS, where it has a certificate."""
+    connections: set[_DeafConnection] = set()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _DeafConnection(connections), host, port, ssl=context)
+    try:
         yield f"https://{host}:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for connection in list(connections):
+            connection.abort()
+        await server.wait_closed()
 
 
-@asynccontextmanager
-async def _badly_certified(host: str, port: int, *, name: str | None = None, days: int = 1) -> AsyncIterator[str]:
-    context = certified_context(name or host, days)
-    async with await asyncio.start_server(_read_to_the_end, host, port, ssl=context) as server:
-        yield f"https://{host}:{server.sockets[0].getsockname()[1]}"
+class _DeafConnection(asyncio.Protocol):
+    """Drops what it is sent."""
+
+    def __init__(self, connections: set[_DeafConnection]) -> None:
+        self._connections = connections
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.abort = cast(asyncio.Transport, transport).abort
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
 
 
-async def _read_to_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while await reader.read(65_536):
-            pass
-    writer.close()
+def _badly_certified(
+    host: str, port: int, *, name: str | None = None, days: int = 1
+) -> AbstractAsyncContextManager[str]:
+    return _deaf(host, port, certified_context(name or host, days))
 
 
 def certified_context(name: str, days: int, authority: Path | None = None) -> ssl.SSLContext:
@@ -100,6 +115,6 @@ ENDPOINTS: dict[str, Callable[[str, int], AbstractAsyncContextManager[str]]] = {
     "tls-unknown-issuer": _badly_certified,
     "tls-expired": partial(_badly_certified, days=-1),
     "tls-wrong-host": partial(_badly_certified, name="elsewhere.invalid"),
-    "tls-silence": _silent,
+    "tls-silence": _deaf,
 }
 """By name: given a host and a port (0: any), the address with the fault, for as long as the block runs."""
