@@ -1,8 +1,9 @@
 """The circuit breaker of one model: whether it is worth asking, judged by how its newest requests went.
 
 Closed: asked as ever. Open, after 5 failures in a row or half of 20 within 30 s: not asked for 5 s, doubling to 30 s,
-or for as long as the vendor said. Half open, after that: one request is let through, and decides. Pure: it waits for
-nothing, and is told the time, in seconds of any one monotonic clock.
+or for as long as the vendor said. Half open, after that: one request is let through, and decides; the seconds that it
+waited in vain are part of the 30, so that a silent model that recovers is asked no later than another. Pure: it waits
+for nothing, and is told the time, in seconds of any one monotonic clock.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ class Breaker:
         is_failed_probe = self._open_until is not None and now >= self._open_until
         if not is_failed_probe and (self._open_until is not None or not self._is_too_much(now)):
             return None
-        return self._open(retry_after, now)
+        pause = self._choose_pause(asked_at, now) if retry_after is None else _limit_told_pause(retry_after)
+        self._open(pause, now)
+        return pause
 
     def _is_too_much(self, now: float) -> bool:
         if self._failures_in_a_row >= _FAILURES_IN_A_ROW:
@@ -93,9 +96,14 @@ class Breaker:
         recent = [has_failed for at, has_failed in self._newest if now - at <= _WINDOW_SECONDS]
         return len(recent) == _JUDGED and 2 * sum(recent) >= _JUDGED
 
-    def _open(self, retry_after: float | None, now: float) -> float:
-        pause = self._pause if retry_after is None else min(max(retry_after, 1.0), _LONGEST_TOLD_PAUSE_SECONDS)
+    def _choose_pause(self, asked_at: float, now: float) -> float:
+        return min(self._pause, max(_FIRST_PAUSE_SECONDS, asked_at + _LONGEST_PAUSE_SECONDS - now))
+
+    def _open(self, pause: float, now: float) -> None:
         self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
         self._opened_at, self._open_until = now, now + pause
         self._newest.clear()
-        return pause
+
+
+def _limit_told_pause(seconds: float) -> float:
+    return min(max(seconds, 1.0), _LONGEST_TOLD_PAUSE_SECONDS)

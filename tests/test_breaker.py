@@ -103,6 +103,18 @@ def test_failed_probe_opens_it_for_twice_as_long() -> None:
     assert pauses == [10, 20, 30, 30]
 
 
+@pytest.mark.parametrize(("waited", "pause"), [(12, 18), (1, 29), (28, 5), (60, 5)])
+def test_wait_for_a_silent_probe_is_part_of_the_pause(waited: float, pause: float) -> None:
+    """A model that recovers while a probe waits in vain is asked again within 30 seconds; 5 at least are a pause."""
+    breaker = opened()
+    for at in (5, 15, 35):
+        assert breaker.ask(at)
+        fail(breaker, 1, at)
+        breaker.release()
+    assert breaker.ask(65)
+    assert breaker.failed("upstream_timeout", None, 65, 65 + waited) == pause
+
+
 def test_first_content_of_the_probe_closes_it_on_probation() -> None:
     """All are let through as soon as the probe has content; one more failure opens it again, for longer."""
     breaker = opened()
