@@ -2,8 +2,8 @@
 
     translate(exception)
     ├── an answer with an error status  -> vendor_error(status, body, headers)
-    ├── a socket that failed            -> upstream_unavailable | _timeout | _truncated | _bad_response
-    ├── an event that cannot be read    -> upstream_bad_event
+    ├── what lies lowest beneath it: a socket that failed, an event that cannot be read
+    │                                   -> upstream_unavailable | _timeout | _truncated | _bad_response | _bad_event
     └── anything else                   -> internal_error (our own bug)
 
 Classification goes by status and structured body. Where a vendor gives only prose, `_PROSE` holds the fragment. A
@@ -53,6 +53,8 @@ _CODE_BY_VENDOR_CODE = {
     "rate_limit_error": "rate_limited",
     "model_not_found": "upstream_model_not_found",
     "model_decommissioned": "upstream_model_not_found",
+    "enforced_spend_limit_reached": "upstream_quota",  # Anthropic, 429 `rate_limit_error`
+    "organization_on_hold": "upstream_auth",  # Anthropic, 400
     "invalid_api_key": "upstream_auth",
     "API_KEY_INVALID": "upstream_auth",
     "content_filter": "content_filtered",
@@ -86,16 +88,13 @@ def translate(exception: Exception) -> GatewayError:
     if isinstance(exception, GatewayError):
         return exception
     status = _status_of(exception)
-    if status is not None:
+    body = getattr(exception, "body", None) or getattr(exception, "details", None)
+    if status is not None or isinstance(body, dict):
         response = getattr(exception, "response", None)
-        body = getattr(exception, "body", None) or getattr(exception, "details", None)
         return vendor_error(body, status=status, headers=getattr(response, "headers", None))
-    for cause in _causes(exception):
-        if error := _transport_error(cause):
-            return error
-    if isinstance(exception, (msgspec.MsgspecError, UnicodeDecodeError, json.JSONDecodeError)):
-        return GatewayError("upstream_bad_event", reason="not_json", detail={"exception": type(exception).__name__})
-    return GatewayError("internal_error", detail={"exception": type(exception).__name__})
+    causes = list(_causes(exception))
+    found = filter(None, (*map(_low_error, causes), _named_error(causes[0])))
+    return next(found, GatewayError("internal_error", detail={"exception": type(exception).__name__}))
 
 
 def vendor_error(body: object, *, status: int | None = None, headers: Mapping[str, str] | None = None) -> GatewayError:
@@ -128,10 +127,11 @@ def _refused_parameter(error: Mapping[str, Any]) -> str | None:
 
 
 def _status_of(exception: Exception) -> int | None:
-    """The HTTP status of an SDK's error: Stainless SDKs call it status_code, google-genai code."""
+    """The HTTP status of an error: Stainless SDKs call it status_code, google-genai code, httpx has a response."""
     if isinstance(exception, (aiohttp.ClientError, http_exceptions.HttpProcessingError)):
         return None  # their statuses are the parser's own
     status = getattr(exception, "status_code", None) or getattr(exception, "code", None)
+    status = status or getattr(getattr(exception, "response", None), "status_code", None)
     return status if isinstance(status, int) else None
 
 
@@ -156,7 +156,7 @@ def _effective_status(error: Mapping[str, Any], status: int | None) -> int:
 
 
 def _classify(error: Mapping[str, Any], status: int) -> tuple[str, str | None]:
-    for word in (error.get("code"), error.get("type"), *_reasons(error)):
+    for word in (*_reasons(error), error.get("code"), error.get("type")):
         if isinstance(word, str) and word in _CODE_BY_VENDOR_CODE:
             return _CODE_BY_VENDOR_CODE[word], None
     message = str(error.get("message") or "")
@@ -186,12 +186,12 @@ def _classify_status(status: int) -> tuple[str, str | None]:
     return "rejected_by_provider", None
 
 
-def _reasons(error: Mapping[str, Any]) -> Iterator[str]:
-    """The `reason` of each of Google's error details, as in google.rpc.ErrorInfo."""
-    for detail in _details(error):
-        reason = detail.get("reason")
-        if isinstance(reason, str):
-            yield reason
+def _reasons(error: Mapping[str, Any]) -> Iterator[object]:
+    """What the details say of the cause: Anthropic's `error_code`, the `reason` of each google.rpc.ErrorInfo."""
+    details = error.get("details")
+    if isinstance(details, dict):
+        yield details.get("error_code")
+    yield from (detail.get("reason") for detail in _details(error))
 
 
 def _details(error: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -251,7 +251,8 @@ def _is_reset(exception: BaseException) -> bool:
 
 
 # From the most specific to the least: the first that an exception is an instance of tells.
-_TRANSPORT = (
+_LOW = (
+    ((msgspec.MsgspecError, UnicodeDecodeError, json.JSONDecodeError), "upstream_bad_event", "not_json"),
     ((ssl.SSLError, aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch), "upstream_bad_response", "tls"),
     ((socket.gaierror, aiohttp.ClientConnectorDNSError), "upstream_unavailable", "dns"),
     ((ConnectionRefusedError,), "upstream_unavailable", "refused"),
@@ -265,17 +266,33 @@ _TRANSPORT = (
 )
 
 
-def _transport_error(exception: BaseException) -> GatewayError | None:
+def _low_error(exception: BaseException) -> GatewayError | None:
     if _is_reset(exception):
         return GatewayError("upstream_unavailable", reason="reset")
     if _is_half_a_head(exception):
         return GatewayError("upstream_bad_response", reason="protocol", detail={"exception": "half a head"})
     if isinstance(exception, http_exceptions.TransferEncodingError) and "Not enough data" in exception.message:
         return GatewayError("upstream_truncated", reason="short_body")
-    for kinds, code, reason in _TRANSPORT:
+    for kinds, code, reason in _LOW:
         if isinstance(exception, kinds):
             return GatewayError(code, reason=reason, detail={"exception": type(exception).__name__})
     return None
+
+
+# What the SDKs and their HTTP libraries call it where nothing is beneath: by name, for they share the names.
+_NAMED = (
+    (("TimeoutException", "APITimeoutError"), "upstream_timeout", "connect"),
+    (("TooManyRedirects",), "upstream_bad_response", "redirect"),
+    (("RemoteProtocolError", "DecodingError", "SSEError"), "upstream_bad_response", "protocol"),
+    (("LocalProtocolError", "UnsupportedProtocol"), "internal_error", None),
+    (("HTTPError", "NetworkError", "ProxyError", "APIError"), "upstream_unavailable", "connection"),
+)
+
+
+def _named_error(exception: BaseException) -> GatewayError | None:
+    names = {kind.__name__ for kind in type(exception).__mro__}
+    told = next(((code, reason) for kinds, code, reason in _NAMED if not names.isdisjoint(kinds)), None)
+    return GatewayError(told[0], reason=told[1], detail={"exception": type(exception).__name__}) if told else None
 
 
 def _short(word: object) -> str | None:
