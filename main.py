@@ -11,7 +11,6 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -19,7 +18,6 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.staticfiles import StaticFiles
 
 from aiproviders import Gateway
 from configuration import VERSION, ConfigurationError, Settings, load_settings, new_gateway_key, startup_warnings
@@ -34,10 +32,10 @@ from web.errors import handle_error
 from web.guards import OriginGuard, StreamLimit
 from web.middleware import LastResortMiddleware, RequestIdMiddleware
 from web.openapi import describe
+from web.page import page_files
 from web.routes import House, router
 from web.server import http_protocol
 
-_STATIC = Path(__file__).parent / "static"
 _CLIENT_KEEP_ALIVE_SECONDS = 75  # above nginx's 60, so that it never reuses a connection that is being closed
 _EXPOSED_HEADERS = (
     "X-Request-ID",
@@ -68,7 +66,7 @@ def create_app(settings: Settings, factory: ProviderFactory | None = None) -> Fa
     app.add_middleware(OriginGuard, origins=settings.cors_origins)
     app.add_middleware(RequestIdMiddleware)
     app.include_router(router)
-    app.mount("/static", StaticFiles(directory=_STATIC))
+    app.mount("/static", page_files())
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     return app
 

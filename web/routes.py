@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 from fastapi import APIRouter
@@ -18,11 +17,10 @@ from models import ChatIdentity, ChatRequest, GatewayError
 from web.drain import Drain
 from web.guards import StreamLimit, check_key, read_chat_request
 from web.openapi import CHAT, HEALTH, LIVE, PROVIDER_HEALTH
+from web.page import page_response
 from web.protocols.native import NativeEncoder
 from web.protocols.whole import WholeAnswerEncoder
 from web.sse import EventStreamResponse, StreamClocks
-
-_PAGE = Path(__file__).parents[1] / "static" / "index.html"
 
 router = APIRouter()
 
@@ -126,4 +124,4 @@ async def sentry_debug(request: Request) -> None:
 @router.get("/", include_in_schema=False)
 async def page() -> FileResponse:
     """The chat page."""
-    return FileResponse(_PAGE, headers={"Cache-Control": "no-cache"})
+    return page_response()

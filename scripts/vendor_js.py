@@ -1,0 +1,66 @@
+"""Renews the page's libraries in static/vendor/ from npm, and writes down what they are in its manifest.
+
+The manifest says which files of which packages are wanted. Each package's newest release that is at least 7 days old is
+taken; npm checks the archive against the registry's hash. Needs npm.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+_VENDOR = Path(__file__).parents[1] / "static" / "vendor"
+_MANIFEST = _VENDOR / "manifest.json"
+_YOUNGEST = timedelta(days=7)
+_BUDGET = 60_000  # bytes, compressed
+
+
+def renew() -> int:
+    """Replace every file of the manifest by its package's newest release. Returns the exit status."""
+    packages = json.loads(_MANIFEST.read_text(encoding="utf-8"))["packages"]
+    renewed = [_renew_package(package) for package in packages]
+    _MANIFEST.write_text(json.dumps({"packages": renewed}, indent=2) + "\n", encoding="utf-8")
+    size = sum(len(gzip.compress(path.read_bytes(), 9)) for path in _VENDOR.rglob("*.js"))
+    print(f"{size:,} bytes compressed, of at most {_BUDGET:,}")
+    return 0 if size < _BUDGET else 1
+
+
+def _renew_package(package: dict[str, Any]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        packed = _pack(package["name"], folder)
+        with tarfile.open(Path(folder, packed["filename"])) as archive:
+            files = [_renew_file(archive, file) for file in package["files"]]
+    print(f"{package['name']} {packed['version']}")
+    return package | {"version": packed["version"], "integrity": packed["integrity"], "files": files}
+
+
+def _pack(name: str, folder: str) -> dict[str, Any]:
+    before = (datetime.now(UTC) - _YOUNGEST).date().isoformat()
+    command = ["npm", "pack", name, "--json", "--ignore-scripts", f"--before={before}", f"--pack-destination={folder}"]
+    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE)  # noqa: S603 - the names are our manifest's
+    packed = json.loads(ran.stdout)
+    (found,) = packed.values() if isinstance(packed, dict) else packed
+    return dict(found)
+
+
+def _renew_file(archive: tarfile.TarFile, file: dict[str, str]) -> dict[str, str]:
+    member = archive.extractfile(f"package/{file['from']}")
+    if member is None:
+        raise FileNotFoundError(file["from"])
+    content = member.read()
+    target = _VENDOR / file["file"]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+    return file | {"sha256": hashlib.sha256(content).hexdigest()}
+
+
+if __name__ == "__main__":
+    sys.exit(renew())
