@@ -48,6 +48,11 @@ def _with_unknown_events(body: bytes) -> bytes:
     return b"".join(_UNKNOWN + event for event in split_events(body))
 
 
+def _bom_and_text(wire: Wire) -> Behaviour:
+    """The first event has text, where the wire allows: who loses an event to the BOM loses text."""
+    return Replay(b"\xef\xbb\xbf" + whole_answer(wire).removeprefix(wire.opening()))
+
+
 def _compressed(squeeze: Callable[[bytes], bytes]) -> Fault:
     def make(wire: Wire) -> Behaviour:
         return Replay(squeeze(whole_answer(wire)), headers={"content-encoding": "gzip"})
@@ -62,7 +67,7 @@ FRAMING: dict[str, Fault] = {
     "dribble": _rewritten(bytes, cuts=1),
     "crlf": _rewritten(_with_crlf),
     "no-space": _rewritten(lambda body: body.replace(b"data: ", b"data:")),
-    "bom": _rewritten(lambda body: b"\xef\xbb\xbf" + body),
+    "bom": always(Made(_bom_and_text)),
     "comments": _rewritten(_with_comments),
     "unknown-events": _rewritten(_with_unknown_events),
     "gzip": _compressed(gzip.compress),

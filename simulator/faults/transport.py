@@ -67,6 +67,7 @@ TRANSPORT: dict[str, Fault] = {
     "nothing": always(Replay(b"")),
     "no-mark": always(Scripted(ANSWER, finish="reason")),
     "held-after-end": always(Scripted(ANSWER, finish=True, then="hang")),
+    "reset-after-end": always(Scripted(ANSWER, finish=True, then="reset")),
     "endless": lambda deltas: Beginning(deltas, _endless_text),
     "bad-chunk": _BadChunk,
     "unread-body": always(Silence()),  # the server leaves the rest of the body unread

@@ -7,14 +7,14 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import httpx
+
 from simulator.faults import ANSWER, DELTAS_BEFORE
 from simulator.faults.base import PROSE
 from tests.fault_matrix.cells import Facts
 from tests.fault_matrix.rig import CANARY_KEY, CANARY_PROMPT, HEALTHY
 
 if TYPE_CHECKING:
-    import httpx
-
     from tests.fault_matrix.cells import Cell
     from tests.fault_matrix.rig import Rig
 
@@ -52,19 +52,24 @@ class Left(NamedTuple):
 
 async def ask(rig: Rig, cell: Cell) -> Answer:
     """Ask, and wait until the calls that the chat made are over."""
-    response = await rig.client.post(
-        f"/chat/{cell.name}", json=_question(cell), headers={"X-Request-ID": cell.request_id}
-    )
+    headers = {"X-Request-ID": cell.request_id}
+    try:
+        response = await rig.client.post(f"/chat/{cell.name}", json=_question(cell), headers=headers)
+    except httpx.HTTPError as error:
+        return Answer(0, "", complaints=[f"no whole response: {error!r}"])
     answer = _read(response)
-    if response.headers["x-request-id"] != cell.request_id:
-        answer.complaints.append("another request id")
-    for canary in CANARIES:
-        if canary in answer.body or canary in str(response.headers):
-            answer.complaints.append(f"{canary} in the response")
+    answer.complaints += _find_strangers(response, cell)
     calls = [call for call in rig.simulator.calls if call.model in cell.models]
     over = await asyncio.gather(*(_is_over(rig, call) for call in calls))
     answer.complaints += ["a vendor's socket is still open"] * (not all(over))
     return answer
+
+
+def _find_strangers(response: httpx.Response, cell: Cell) -> list[str]:
+    """What a response must not hold: another request's id, a canary."""
+    found = [] if response.headers["x-request-id"] == cell.request_id else ["another request's id"]
+    everything = response.text + str(response.headers)
+    return found + [f"{canary} in the response" for canary in CANARIES if canary in everything]
 
 
 async def _is_over(rig: Rig, call: Any) -> bool:
@@ -82,6 +87,9 @@ def _read(response: httpx.Response) -> Answer:
     answer = Answer(response.status_code, response.text)
     if response.headers["content-type"] == "application/json":
         answer.error = response.json()["error"]
+        wait = answer.error["retry_after"]
+        if response.headers.get("retry-after") != (None if wait is None else str(wait)):
+            answer.complaints.append(f"Retry-After {response.headers.get('retry-after')} for {wait}")
         return answer
     blocks = [block[6:] for block in answer.body.split("\n\n") if block.startswith("data: ")]
     answer.is_done = blocks[-1:] == ["[DONE]"]
