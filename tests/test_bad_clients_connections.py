@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from models import Delta
-from tests.raw_client import CHAT, HEALTH, Answer, RawClient, ask, ask_chat, connect, limit, on_uvloop, open_socket
+from tests.raw_client import HEALTH, Answer, RawClient, ask, ask_chat, connect, limit, on_uvloop, open_socket
 from tests.scripted import answer, scripted_gateway
 from tests.simple_client import join_text, read_events
 
@@ -122,13 +122,32 @@ async def test_thousand_clients_at_once_are_served_or_shed(tmp_path: Path) -> No
 
 @on_uvloop
 async def test_connection_goes_on_after_a_stream(tmp_path: Path) -> None:
-    """A connection carries chat after chat, and other requests between."""
+    """A connection carries chat after chat, and other requests between, however much that is together."""
+    half_heads = [HEALTH[:20], HEALTH[20:-2] + b"Cookie: " + b"a" * 10_000 + b"\r\n\r\n"]
     async with scripted_gateway(tmp_path) as gateway, connect(gateway.running) as client:
         for text in ("one", "two", "three"):
             gateway.gpt.enqueue(*answer(text))
             told = await client.ask(ask_chat())
             assert join_text(read_events(told.body.decode())) == text
-            assert (await client.ask(HEALTH)).status == 200
+            for _ in range(5):
+                await client.send(half_heads[0])
+                assert (await gateway.client.get("/health/live")).status_code == 200
+                assert (await client.ask(half_heads[1])).status == 200
+
+
+@on_uvloop
+async def test_server_that_stops_closes_after_the_answer(tmp_path: Path) -> None:
+    """A request that is still coming in when the server stops is answered, and is its connection's last."""
+    request = ask_chat()
+    async with scripted_gateway(tmp_path) as gateway, connect(gateway.running) as client:
+        gateway.gpt.enqueue(*answer("Hi"))
+        await client.send(request[:-20])
+        assert (await gateway.client.get("/health/live")).status_code == 200
+        for connection in list(gateway.running.server.server_state.connections):
+            connection.shutdown()
+        told = await client.ask(request[-20:])
+        assert (told.status, told.headers["connection"]) == (200, "close")
+        assert await client.read_to_end() == b""
 
 
 @pytest.mark.parametrize("cut", [None, 30, len(ask_chat()) + 30], ids=["at once", "in a head", "in the second head"])
@@ -152,9 +171,10 @@ async def test_client_that_pipelined_can_leave_too(tmp_path: Path) -> None:
     async with scripted_gateway(tmp_path) as gateway:
         gateway.gpt.enqueue([Delta("Hel")], asyncio.Event().wait)
         async with connect(gateway.running) as client:
-            await client.send(ask_chat() + HEALTH + ask_chat(CHAT + b" " * 70_000))
+            await client.send(ask_chat())
             asked = await gateway.gpt.next_asked()
             await client.reader.readuntil(b"Hel")
+            await client.send(HEALTH)
         async with asyncio.timeout(1):
             await asked.closed.wait()
         await gateway.running.settle()

@@ -124,15 +124,16 @@ async def test_idle_connection_is_kept_as_configured(tmp_path: Path) -> None:
             assert 0.9 < now() - began < 2
 
 
+@pytest.mark.parametrize("half", [HALF_HEAD, ask_chat()[:-20]], ids=["half a head", "half a body"])
 @on_uvloop
-async def test_slow_answer_meets_no_deadline_of_the_request(tmp_path: Path) -> None:
+async def test_slow_answer_meets_no_deadline_of_the_request(tmp_path: Path, half: bytes) -> None:
     """Once the request is there it is the client who waits; what it sends meanwhile ends nothing either."""
     gate = asyncio.Event()
     async with scripted_gateway(tmp_path) as gateway:
-        limit(gateway.running, head_seconds=SOON, body_seconds=SOON, write_seconds=SOON)
+        limit(gateway.running, head_seconds=SOON, body_seconds=SOON, linger_seconds=SOON, write_seconds=SOON)
         gateway.gpt.enqueue([Delta("Hel")], gate.wait, *answer("lo"))
         async with connect(gateway.running) as client:
-            await client.send(ask_chat() + HALF_HEAD)
+            await client.send(ask_chat() + half)
             asyncio.get_running_loop().call_later(4 * SOON, gate.set)
             told = await client.read_answer()
             assert told.body.endswith(b"data: [DONE]\n\n")
@@ -192,3 +193,22 @@ async def test_page_that_nobody_reads_is_dropped_too(tmp_path: Path, connection:
             async with asyncio.timeout(20 * SOON):
                 while len(gateway.running.server.server_state.connections) > 1:
                     assert (await gateway.client.get("/health/live")).status_code == 200
+
+
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+@on_uvloop
+async def test_slow_reader_gets_its_page(tmp_path: Path, connection: str) -> None:
+    """Who reads, however slowly, is not dropped, though it takes many times the deadline."""
+    async with scripted_gateway(tmp_path) as gateway:
+        limit(gateway.running, write_seconds=SOON)
+        gateway.running.server.config.timeout_keep_alive = 0
+        gateway.running.app.router.add_route("/much", send_much)
+        async with connect(gateway.running) as client:
+            await client.send(ask("GET", "/much", f"Connection: {connection}"))
+            await client.reader.readuntil(b"\r\n\r\n")
+            began = now()
+            for _ in range(32):
+                assert len(await client.reader.readexactly(2**20)) == 2**20
+                await asyncio.sleep(SOON / 5)
+            assert now() - began > 4 * SOON
+            assert await client.read_to_end() == b""

@@ -29,6 +29,7 @@ from web.middleware import choose_request_id
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d*)?")
 _MOST_PIPELINED = 16  # requests behind the one under way; their number, and so their bodies, had no limit
+_LEAST_BYTES_PER_SECOND = 64  # that a client has to read of what is written; the slowest modem was faster
 
 Part = Literal["head", "body"]
 
@@ -239,7 +240,7 @@ class FirmHttpProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The buffer is full: its client has to read."""
         super().pause_writing()
-        self._write_timer = self.loop.call_later(self._limits.write_seconds, self.transport.abort)
+        self._await_reader()
 
     def resume_writing(self) -> None:
         """The client reads."""
@@ -249,12 +250,25 @@ class FirmHttpProtocol(HttpToolsProtocol):
             self._write_timer = None
 
     def timeout_keep_alive_handler(self) -> None:
-        """Drop an idle connection, even where its client has not read the last response."""
-        self.transport.abort()
+        """Close an idle connection, once its client has read the last response."""
+        super().timeout_keep_alive_handler()
+        self._limit_close()
 
     def _limit_close(self) -> None:
+        """A closed transport waits for its reader, for ever."""
         if self.transport.get_write_buffer_size() and not self._write_timer:
-            self._write_timer = self.loop.call_later(self._limits.write_seconds, self.transport.abort)
+            self._await_reader()
+
+    def _await_reader(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self._write_timer = self.loop.call_later(self._limits.write_seconds, self._judge_reader, unread)
+
+    def _judge_reader(self, unread: int) -> None:
+        read = unread - self.transport.get_write_buffer_size()
+        if read < _LEAST_BYTES_PER_SECOND * self._limits.write_seconds:
+            self.transport.abort()
+        else:
+            self._await_reader()
 
     # --- the connection's end
 
@@ -295,7 +309,6 @@ class FirmHttpProtocol(HttpToolsProtocol):
         where something lies unread, and the answer would be lost on its way.
         """
         self._is_deaf = True
-        self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         if self._timer:
