@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,6 +10,8 @@ from typing import Protocol
 from configuration import Settings
 
 _MOST_FILES = 65_536  # open at once in a process; more is nobody's need, and a hard limit can be a billion
+
+_LEAST_BYTES_PER_SECOND = 64  # that a client has to read of what is written; the slowest modem was faster
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +68,33 @@ class Door:
     def make_room(self) -> None:
         """Have the connection go that waits longest. There is always one: a new connection waits."""
         next(iter(self.waiting)).leave_room()
+
+
+class ReaderDeadline:
+    """Aborts a transport whose client does not read what is written: hardly anything in so many seconds."""
+
+    def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
+        self._transport = transport
+        self._seconds = seconds
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Look after the reader, from now on."""
+        if not self._timer:
+            self._look_again()
+
+    def stop(self) -> None:
+        """It has read, or is gone."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_again(self) -> None:
+        unread = self._transport.get_write_buffer_size()
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._judge, unread)
+
+    def _judge(self, unread: int) -> None:
+        if unread - self._transport.get_write_buffer_size() < _LEAST_BYTES_PER_SECOND * self._seconds:
+            self._transport.abort()
+        else:
+            self._look_again()

@@ -23,14 +23,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from configuration import Settings
 from logging_config import request_id_context
 from models import GatewayError
-from web.connections import Door, limit_connections
+from web.connections import Door, ReaderDeadline, limit_connections
 from web.errors import error_response
 from web.middleware import choose_request_id
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d*)?")
 _MOST_PIPELINED = 16  # requests behind the one under way; their number, and so their bodies, had no limit
-_LEAST_BYTES_PER_SECOND = 64  # that a client has to read of what is written; the slowest modem was faster
-
 Part = Literal["head", "body"]
 
 _logger = logging.getLogger("gateway.web")
@@ -55,16 +53,14 @@ class FirmHttpProtocol(HttpToolsProtocol):
         self._late_head_bytes = 0  # of a head, after the read in which it began
         self._owed: Part | None = None  # what the timer waits for
         self._timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
         self._answering: RequestResponseCycle | None = None
         self._keeps_alive = True
         self._is_deaf = False
 
-    # --- the connection
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
         super().connection_made(transport)
+        self._reader_deadline = ReaderDeadline(transport, self._limits.write_seconds)
         self._door.waiting[self] = None
         self._watch()
         if len(self.connections) > self._limits.connections:
@@ -73,7 +69,8 @@ class FirmHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request under way; uvicorn tells the last one that came, which may be another, pipelined behind."""
         self._door.waiting.pop(self, None)
-        for timer in (self._timer, self._write_timer, self.timeout_keep_alive_task):
+        self._reader_deadline.stop()
+        for timer in (self._timer, self.timeout_keep_alive_task):
             if timer:
                 timer.cancel()
         self._abandon_answer()
@@ -240,14 +237,12 @@ class FirmHttpProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The buffer is full: its client has to read."""
         super().pause_writing()
-        self._await_reader()
+        self._reader_deadline.start()
 
     def resume_writing(self) -> None:
         """The client reads."""
         super().resume_writing()
-        if self._write_timer:
-            self._write_timer.cancel()
-            self._write_timer = None
+        self._reader_deadline.stop()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, once its client has read the last response."""
@@ -256,19 +251,8 @@ class FirmHttpProtocol(HttpToolsProtocol):
 
     def _limit_close(self) -> None:
         """A closed transport waits for its reader, for ever."""
-        if self.transport.get_write_buffer_size() and not self._write_timer:
-            self._await_reader()
-
-    def _await_reader(self) -> None:
-        unread = self.transport.get_write_buffer_size()
-        self._write_timer = self.loop.call_later(self._limits.write_seconds, self._judge_reader, unread)
-
-    def _judge_reader(self, unread: int) -> None:
-        read = unread - self.transport.get_write_buffer_size()
-        if read < _LEAST_BYTES_PER_SECOND * self._limits.write_seconds:
-            self.transport.abort()
-        else:
-            self._await_reader()
+        if self.transport.get_write_buffer_size():
+            self._reader_deadline.start()
 
     # --- the connection's end
 
