@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test faults coverage lint types bench lock clean venv venv-dev
+.PHONY: help run test fuzz faults coverage lint types bench lock vendor-js clean venv venv-dev
 
 # A caller's own Python settings must neither shadow nor change what the locks name.
 unexport PYTHONPATH PYTHONHOME
@@ -25,6 +25,9 @@ run: venv ## Start the gateway
 test: venv-dev ## Run the tests on two cores
 	@$(VENV_PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
 
+fuzz: venv-dev ## Run the fuzzing tests for long; FUZZ_EXAMPLES=5000 for longer
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-1000} $(VENV_PYTHON) -m pytest -n 2 --dist worksteal tests/test_fuzz_*.py $(ARGS)
+
 faults: venv-dev ## Run every fault of a vendor through the gateway, and write docs/fault_matrix.md
 	@$(VENV_PYTHON) -m tests.fault_matrix $(ARGS)
 
@@ -44,6 +47,9 @@ bench: venv-dev ## Run the benchmarks
 lock: venv-dev ## Renew the locks with the newest releases that are at least 7 days old
 	@$(COMPILE_LOCK) --output-file requirements.lock requirements.txt
 	@$(COMPILE_LOCK) --constraint requirements.lock --output-file requirements-dev.lock requirements-dev.txt
+
+vendor-js: venv-dev ## Renew the page's libraries with the newest npm releases that are at least 7 days old
+	@$(VENV_PYTHON) scripts/vendor_js.py
 
 clean: ## Remove .venv, caches and reports
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov

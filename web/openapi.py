@@ -161,9 +161,14 @@ _SYSTEM_STATE = {
 }
 
 
-def _json_page(example: object, *codes: str) -> dict[str, Any]:
-    page = {"description": "OK", "content": {"application/json": {"example": example}}}
-    return {"responses": {200: page, **_error_responses(*codes)}, "tags": ["health"]}
+def _json_page(example: object, *codes: str, unwell: object = None) -> dict[str, Any]:
+    """A page of JSON; `unwell` is its example with status 503, in the same shape."""
+    examples = {200: ("OK", example)} | ({503: ("The same, of what is not well", unwell)} if unwell else {})
+    pages = {
+        status: {"description": description, "content": {"application/json": {"example": shown}}}
+        for status, (description, shown) in examples.items()
+    }
+    return {"responses": {**pages, **_error_responses(*codes)}, "tags": ["health"]}
 
 
 # Arguments of the routes' decorators.
@@ -182,15 +187,18 @@ CHAT: dict[str, Any] = {
         }
     },
 }
-HEALTH = _json_page(_SYSTEM_STATE, "overloaded", "draining")
+HEALTH = _json_page(
+    _SYSTEM_STATE, unwell=_SYSTEM_STATE | {"status": "DRAINING", "message": "This instance is about to stop"}
+)
 LIVE = _json_page({"status": "OK"})
 PROVIDER_HEALTH = _json_page(
     _PROVIDER_STATE,
     "unknown_provider",
-    "provider_not_configured",
     "invalid_request",
     "unauthorized",
     "rate_limited",
+    unwell=_PROVIDER_STATE
+    | {"status": "ERROR", "message": "The newest requests failed.", "error": "upstream_unavailable"},
 )
 
 _ERROR_SCHEMA = {
