@@ -212,3 +212,15 @@ async def test_slow_reader_gets_its_page(tmp_path: Path, connection: str) -> Non
                 await asyncio.sleep(SOON / 5)
             assert now() - began > 4 * SOON
             assert await client.read_to_end() == b""
+
+
+@on_uvloop
+async def test_reader_that_caught_up_has_no_deadline(tmp_path: Path) -> None:
+    """A full buffer that was read leaves nothing behind: the connection is as good as any afterwards."""
+    async with scripted_gateway(tmp_path) as gateway:
+        limit(gateway.running, write_seconds=SOON)
+        gateway.running.app.router.add_route("/much", send_much)
+        async with connect(gateway.running) as client:
+            assert len((await client.ask(ask("GET", "/much"))).body) == 2**25
+            await asyncio.sleep(2 * SOON)
+            assert (await client.ask(HEALTH)).status == 200
