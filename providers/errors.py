@@ -12,13 +12,13 @@ vendor's text never enters a message; what the log may know is in `GatewayError.
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from json import JSONDecodeError
 from typing import Any
 
 import aiohttp
@@ -252,7 +252,7 @@ def _is_reset(exception: BaseException) -> bool:
 
 # From the most specific to the least: the first that an exception is an instance of tells.
 _LOW = (
-    ((msgspec.MsgspecError, UnicodeDecodeError, json.JSONDecodeError), "upstream_bad_event", "not_json"),
+    ((msgspec.MsgspecError, UnicodeDecodeError, JSONDecodeError, RecursionError), "upstream_bad_event", "not_json"),
     ((ssl.SSLError, aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch), "upstream_bad_response", "tls"),
     ((socket.gaierror, aiohttp.ClientConnectorDNSError), "upstream_unavailable", "dns"),
     ((ConnectionRefusedError,), "upstream_unavailable", "refused"),
