@@ -1,91 +1,196 @@
-// The chat page: asks, shows the answer as it comes, and says truly how it ended.
-import { streamChat } from "./stream.js";
+// The chat page: puts its parts together, and does what the reader asks of them.
 
-const find = (id) => document.getElementById(id);
-const [picker, conversation, form, question, send, stop] = ["provider", "conversation", "ask", "question", "send", "stop"].map(find);
-const messages = [];
-let conversationId = null;
-let running = null;
+import { closeForgotten } from "./chat/answer.js";
+import { Chats } from "./chat/chats.js";
+import { addTurn, dropFrom, newConversation, requestBody, toMarkdown } from "./chat/conversation.js";
+import { curlCommand } from "./chat/curl.js";
+import { chatUrl, gatewayKey, keepGatewayKey } from "./chat/gateway.js";
+import { openStore } from "./chat/store.js";
+import { announce } from "./view/announcer.js";
+import { copy } from "./view/clipboard.js";
+import { Composer } from "./view/composer.js";
+import { askText, confirm, showKeys } from "./view/dialogs.js";
+import { download, fileName } from "./view/download.js";
+import { closeOnPhone, startDrawer, toggleDrawer } from "./view/drawer.js";
+import { find } from "./view/elements.js";
+import { Picker } from "./view/picker.js";
+import { listenForKeys } from "./view/shortcuts.js";
+import { Sidebar } from "./view/sidebar.js";
+import { startTheme } from "./view/theme.js";
+import { Thread } from "./view/thread.js";
 
-async function showProviders() {
-  const health = await (await fetch("/health")).json();
-  const ready = Object.keys(health.providers).filter((name) => health.providers[name] !== "NOT_CONFIGURED");
-  picker.replaceChildren(...ready.map((name) => new Option(name)));
-  find("demo").hidden = !health.demo;
+const store = await openStore();
+const chats = new Chats(store, showChange);
+const thread = new Thread(find("thread"), { edit, retry: again, curl });
+const composer = new Composer({ onAsk: ask, onStop: stop });
+const picker = new Picker((provider) => (conversation.provider = provider));
+const sidebar = new Sidebar({ open, rename, remove, export: exportAs, copyId });
+let conversation = newConversation(picker.provider);
+
+// --- asking ------------------------------------------------------------------------------------------
+
+function ask(text, images) {
+  if (!conversation.turns.length) conversation.provider = picker.provider;
+  const turn = addTurn(conversation, text, images);
+  find("welcome").hidden = true;
+  thread.add(turn);
+  return answer(turn);
 }
 
-function addMessage(role, text = "") {
-  const article = document.createElement("article");
-  article.className = role;
-  article.textContent = text;
-  conversation.append(article);
-  article.scrollIntoView({ block: "end" });
-  return article;
+/** Has the last answer given anew: its turn stays, its answer goes. */
+function again(turn) {
+  if (chats.isRunning(conversation)) return;
+  dropFrom(conversation, turn);
+  return askAnew(turn.text, turn.images);
 }
 
-function addPart(article, kind) {
-  const part = document.createElement(kind === "footer" ? "footer" : "div");
-  part.className = kind;
-  article.append(part);
-  return part;
-}
-
-function describeEnd(end) {
-  const fallback = end.fallback ? `, fallback from ${end.fallback.from}: ${end.fallback.reason}` : "";
-  const tokens = end.usage?.output_tokens == null ? "" : `, ${end.usage.output_tokens} tokens`;
-  return `${end.provider} ${end.model}${fallback}${tokens}, first word ${end.timing.first_content_ms} ms, all ${end.timing.total_ms} ms`;
-}
-
-function describeFailure(event) {
-  if (event.type === "cut") return "Cut: the stream stopped before its end. This answer is not whole.";
-  const { message, code, request_id: requestId } = event.error;
-  return `${message} (${code}, request ${requestId})`;
-}
-
-async function answer(provider) {
-  const article = addMessage("assistant");
-  const [thinking, text, footer] = ["thinking", "text", "footer"].map((kind) => addPart(article, kind));
-  running = new AbortController();
-  try {
-    const body = { messages, ...(conversationId && { conversation_id: conversationId }) };
-    for await (const event of streamChat(provider, body, running.signal)) {
-      conversationId = event.conversation_id ?? conversationId;
-      thinking.append(event.delta?.reasoning ?? "");
-      text.append(event.delta?.content || event.delta?.refusal || "");
-      if (event.type === "end") footer.textContent = describeEnd(event);
-      if (event.type === "error" || event.type === "cut") {
-        footer.textContent = describeFailure(event);
-        footer.classList.add("failed");
-      }
-      conversation.scrollTop = conversation.scrollHeight;
-    }
-  } catch (error) {
-    footer.textContent = error.name === "AbortError" ? "Stopped." : `The gateway cannot be reached: ${error.message}`;
-    footer.classList.add("failed");
+/** Puts an earlier question another way, and goes on from there. */
+async function edit(turn, text) {
+  if (chats.isRunning(conversation)) {
+    announce("Stop the answer first");
+    return;
   }
-  if (text.textContent) messages.push({ role: "assistant", content: text.textContent });
+  dropFrom(conversation, turn);
+  await askAnew(text, turn.images);
 }
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  if (running || !question.value.trim()) return;
-  messages.push({ role: "user", content: question.value });
-  addMessage("user", question.value);
-  question.value = "";
-  [send.disabled, stop.disabled] = [true, false];
-  await answer(picker.value);
-  running = null;
-  [send.disabled, stop.disabled] = [false, true];
-  question.focus();
-});
+function askAnew(text, images) {
+  const turn = addTurn(conversation, text, images);
+  showConversation();
+  return answer(turn);
+}
 
-question.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-    event.preventDefault();
-    form.requestSubmit();
-  }
-});
+async function answer(turn) {
+  const asked = conversation;
+  location.hash = asked.id;
+  thread.follow();
+  const over = chats.ask(asked, turn);
+  composer.setRunning(true);
+  await showList();
+  await over;
+  composer.setRunning(chats.isRunning(conversation));
+  await showList();
+  picker.refresh();
+  if (turn.answer.error?.code === "unauthorized" && asked === conversation) await askForKey(turn);
+}
 
-stop.addEventListener("click", () => running?.abort());
+function stop() {
+  chats.stop(conversation);
+}
 
-showProviders();
+function showChange(changed, turn) {
+  thread.change(changed, turn);
+  if (changed === conversation) announceState(turn.answer);
+}
+
+let announced = null;
+
+/** Says when an answer begins and how it ends, each once. */
+function announceState(answer) {
+  const words = {
+    streaming: "The answer has begun",
+    whole: "The answer is complete",
+    failed: `The answer failed: ${answer.error?.message}`,
+    cut: "The answer was cut",
+    stopped: "Stopped",
+  }[answer.state];
+  if (words && announced !== answer.state) announce(words);
+  announced = answer.state;
+}
+
+// --- the gateway's key -------------------------------------------------------------------------------
+
+async function askForKey(turn = null) {
+  const note = "It is kept for this tab's session only. Leave it empty to forget it.";
+  const key = await askText("Gateway key", { value: gatewayKey(), type: "password", yes: "Use key", note });
+  if (key === null) return;
+  keepGatewayKey(key);
+  if (turn && key) again(turn);
+}
+
+function curl(turn) {
+  return curlCommand(chatUrl(turn.answer.provider), requestBody(conversation, turn), gatewayKey() !== "");
+}
+
+// --- conversations -----------------------------------------------------------------------------------
+
+async function showList() {
+  sidebar.show(await store.list(), conversation.id);
+  document.title = conversation.title ? `${conversation.title} · AI chat gateway` : "AI chat gateway";
+}
+
+function showConversation() {
+  find("welcome").hidden = conversation.turns.length > 0;
+  thread.show(conversation);
+  picker.provider = conversation.provider;
+  composer.setRunning(chats.isRunning(conversation));
+}
+
+async function open(id) {
+  const found = chats.running(id) ?? (await store.load(id));
+  if (!found) return newChat();
+  if (!chats.isRunning(found)) for (const turn of found.turns) closeForgotten(turn.answer);
+  conversation = found;
+  location.hash = id;
+  showConversation();
+  await showList();
+  closeOnPhone();
+}
+
+async function newChat() {
+  conversation = newConversation(picker.provider);
+  history.replaceState(null, "", location.pathname);
+  showConversation();
+  await showList();
+  closeOnPhone();
+  composer.focus();
+}
+
+async function rename({ id, title }) {
+  const renamed = await askText("Rename conversation", { value: title });
+  if (!renamed) return;
+  const found = id === conversation.id ? conversation : (chats.running(id) ?? (await store.load(id)));
+  found.title = renamed;
+  await store.save(found);
+  await showList();
+}
+
+async function remove({ id, title }) {
+  if (!(await confirm(`Delete “${title}”?`, { yes: "Delete" }))) return;
+  chats.forget(id);
+  await store.remove(id);
+  announce("Deleted");
+  if (id === conversation.id) await newChat();
+  else await showList();
+}
+
+async function exportAs(id) {
+  const found = chats.running(id) ?? (await store.load(id));
+  download(fileName(found.title), toMarkdown(found));
+}
+
+async function copyId(id) {
+  const found = chats.running(id) ?? (await store.load(id));
+  announce((await copy(found.conversationId ?? "")) ? "Conversation id copied" : "The browser does not allow copying");
+}
+
+// --- start -------------------------------------------------------------------------------------------
+
+startTheme();
+startDrawer();
+find("new-chat").addEventListener("click", newChat);
+find("new-chat-small").addEventListener("click", newChat);
+find("show-keys").addEventListener("click", showKeys);
+find("gateway-key").addEventListener("click", () => askForKey());
+find("keys-close").addEventListener("click", () => find("keys").close());
+find("forgetful").hidden = store.isLasting;
+for (const idea of document.querySelectorAll(".idea")) {
+  idea.addEventListener("click", () => composer.fill(idea.textContent.trim()));
+}
+addEventListener("hashchange", () => location.hash.slice(1) !== conversation.id && open(location.hash.slice(1)));
+listenForKeys({ newChat, stop, showKeys, toggleList: toggleDrawer, focusQuestion: () => composer.focus() });
+
+await picker.refresh();
+if (location.hash) await open(location.hash.slice(1));
+else await newChat();
+document.body.dataset.ready = "";

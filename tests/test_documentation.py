@@ -289,6 +289,13 @@ async def test_example_reads_a_stream_in_small_pieces(example: Block) -> None:
     assert words in output
 
 
+def test_javascript_example_is_the_pages_reader() -> None:
+    """What the page itself reads with stands in the example, word for word."""
+    (example,) = [block.text for block in EXAMPLES if block.language == "js"]
+    _, _, reader = (ROOT / "static" / "stream.js").read_text(encoding="utf-8").partition("\n\n")
+    assert reader.replace("export ", "").strip() in example
+
+
 @asynccontextmanager
 async def trickling(body: bytes) -> AsyncIterator[str]:
     """The address of a server that answers with the body, a byte a write."""

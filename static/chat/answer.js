@@ -1,0 +1,79 @@
+// One answer, as the stream's events make it. Knows nothing of the page.
+
+/**
+ * An answer that has not begun. Its `state` is `waiting`, `streaming`, and at its end `whole`, `failed`, `cut` or
+ * `stopped`; only `whole` says that nothing is missing.
+ */
+export function newAnswer(provider) {
+  return {
+    state: "waiting",
+    provider,
+    model: null,
+    fallback: null,
+    text: "",
+    reasoning: "",
+    restart: null,
+    requestId: null,
+    end: null,
+    error: null,
+  };
+}
+
+export const isOpen = (answer) => answer.state === "waiting" || answer.state === "streaming";
+
+/** Takes the stream's next event into the answer. */
+export function applyEvent(answer, event) {
+  APPLY[event.type]?.(answer, event);
+}
+
+const APPLY = {
+  start(answer, event) {
+    Object.assign(answer, { provider: event.provider, model: event.model, fallback: event.fallback });
+    answer.requestId = event.request_id;
+  },
+
+  delta(answer, { delta }) {
+    answer.state = "streaming";
+    answer.text += delta.content || delta.refusal || "";
+    answer.reasoning += delta.reasoning ?? "";
+  },
+
+  restart(answer, event) {
+    Object.assign(answer, { provider: event.provider, model: event.model, fallback: event.fallback });
+    answer.restart = { ...event.fallback, partialChars: event.partial_chars };
+    answer.text = answer.reasoning = ""; // another model's words are never joined to these
+  },
+
+  end(answer, event) {
+    Object.assign(answer, { provider: event.provider, model: event.model, fallback: event.fallback });
+    answer.state = "whole";
+    answer.end = {
+      usage: event.usage,
+      timing: event.timing,
+      finishReason: event.finish_reason,
+      droppedParams: event.dropped_params ?? [],
+    };
+  },
+
+  error(answer, { error }) {
+    answer.state = "failed";
+    answer.error = error;
+    answer.requestId = error.request_id ?? answer.requestId;
+  },
+
+  cut(answer) {
+    answer.state = "cut";
+  },
+};
+
+/** Ends an answer that the reader stopped, or that could not be asked for. */
+export function endAnswer(answer, failure) {
+  if (failure.name === "AbortError") answer.state = "stopped";
+  else if (answer.state === "streaming") answer.state = "cut";
+  else applyEvent(answer, { type: "error", error: { code: "unreachable", message: "The gateway cannot be reached." } });
+}
+
+/** An answer that was open when the page was left will not go on: it is cut. */
+export function closeForgotten(answer) {
+  if (answer && isOpen(answer)) answer.state = "cut";
+}

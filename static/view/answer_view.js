@@ -1,0 +1,68 @@
+// One answer on the page: its thinking, its text, how it ended, and what the gateway knows about it.
+
+import { isOpen } from "../chat/answer.js";
+import { make } from "./elements.js";
+import { showFacts } from "./facts.js";
+import { GrowingMarkdown } from "./growing_markdown.js";
+import { showNotices } from "./notices.js";
+
+export class AnswerView {
+  element;
+  #parts;
+  #markdown;
+  #answer;
+  #actions;
+  #restart = null;
+
+  /** `actions` are what can be done with the answer: `retry`, `curl`. */
+  constructor(answer, actions) {
+    this.#answer = answer;
+    this.#actions = actions;
+    const thoughts = make("div", { class: "thoughts", dir: "auto" });
+    this.#parts = {
+      notices: make("div", { class: "notices" }),
+      thinking: make("details", { class: "thinking", hidden: true }, make("summary", {}, "Thinking"), thoughts),
+      thoughts,
+      text: make("div", { class: "markdown" }),
+      waiting: make("p", { class: "waiting" }, make("span", { class: "pulse" }), " Waiting for the first word"),
+      problem: make("div", { class: "problems" }),
+      facts: make("footer", { class: "facts", hidden: true }),
+    };
+    const { notices, thinking, text, waiting, problem, facts } = this.#parts;
+    this.#markdown = new GrowingMarkdown(text);
+    const heading = make("h3", { class: "visually-hidden" }, "Answer");
+    this.element = make("article", { class: "answer" }, heading, notices, thinking, text, waiting, problem, facts);
+    this.draw();
+  }
+
+  /** Shows what has changed since the last time. */
+  draw() {
+    const answer = this.#answer;
+    if (answer.restart !== this.#restart) this.#begin(answer.restart);
+    this.#growThoughts(answer.reasoning);
+    this.#markdown.show(answer.text, { isLast: !isOpen(answer) });
+    this.#parts.waiting.hidden = answer.state !== "waiting";
+    this.element.setAttribute("aria-busy", String(isOpen(answer)));
+    this.element.classList.toggle("growing", answer.state === "streaming");
+    if (!isOpen(answer)) this.#close(answer);
+  }
+
+  #begin(restart) {
+    this.#restart = restart;
+    this.#markdown.reset();
+    this.#parts.thoughts.replaceChildren();
+  }
+
+  #growThoughts(reasoning) {
+    const { thinking, thoughts } = this.#parts;
+    thinking.hidden = !reasoning;
+    const shown = thoughts.textContent.length;
+    if (reasoning.length > shown) thoughts.append(reasoning.slice(shown));
+  }
+
+  #close(answer) {
+    showNotices(answer, this.#parts, this.#actions);
+    showFacts(answer, this.#parts.facts, this.#actions);
+    this.#parts.facts.hidden = false;
+  }
+}

@@ -1,0 +1,46 @@
+// Asks the reader something, in a dialog of the page.
+
+import { find, make } from "./elements.js";
+
+/** Resolves to whether the reader agrees. */
+export async function confirm(question, { yes }) {
+  return (await open(question, { yes, isDanger: true })) !== null;
+}
+
+/** Resolves to the text that the reader gives, null where the dialog was left. */
+export function askText(question, { value = "", yes = "Save", note = null, type = "text" } = {}) {
+  const input = make("input", { type, "aria-label": question, autocomplete: "off", dir: "auto" });
+  input.value = value;
+  return open(question, { yes, input, note });
+}
+
+function open(question, { yes, input = null, note = null, isDanger = false }) {
+  const cancel = make("button", { type: "button" }, "Cancel");
+  const agree = make("button", { class: isDanger ? "danger" : "primary" }, yes);
+  const parts = [make("h2", { id: "asked" }, question), note && make("p", {}, note), input].filter(Boolean);
+  const form = make("form", { method: "dialog" }, ...parts, make("div", { class: "row" }, cancel, agree));
+  const dialog = make("dialog", { "aria-labelledby": "asked" }, form);
+  document.body.append(dialog);
+  dialog.showModal();
+  input?.select();
+  return settle(dialog, { form, cancel, input });
+}
+
+function settle(dialog, { form, cancel, input }) {
+  return new Promise((resolve) => {
+    let answer = null;
+    cancel.addEventListener("click", () => dialog.close());
+    form.addEventListener("submit", (event) => {
+      event.preventDefault(); // the content policy lets no form go anywhere
+      answer = input ? input.value.trim() : "";
+      dialog.close();
+    });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(answer);
+    });
+  });
+}
+
+/** Shows the keys of the page. */
+export const showKeys = () => find("keys").showModal();

@@ -1,0 +1,12 @@
+// Gives the reader a file.
+
+import { make } from "./elements.js";
+
+export function download(name, text) {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/markdown" }));
+  make("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000); // when the browser has begun to read it
+}
+
+/** A title as a file's name. */
+export const fileName = (title) => `${title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "") || "conversation"}.md`;

@@ -1,0 +1,31 @@
+// Where the list of conversations is: beside the chat, or on a phone over it.
+
+import { find } from "./elements.js";
+
+const narrow = matchMedia("(max-width: 48rem)");
+
+export function startDrawer() {
+  find("menu").addEventListener("click", toggleDrawer);
+  find("backdrop").addEventListener("click", closeOnPhone);
+  find("sidebar").addEventListener("keydown", (event) => event.key === "Escape" && closeOnPhone());
+  narrow.addEventListener("change", () => set(!narrow.matches));
+  set(!narrow.matches);
+}
+
+export function toggleDrawer() {
+  set(document.body.dataset.list === "closed");
+  if (narrow.matches && document.body.dataset.list === "open") find("new-chat").focus();
+}
+
+/** On a phone, what was chosen is what is wanted to be seen. */
+export function closeOnPhone() {
+  if (!narrow.matches || document.body.dataset.list === "closed") return;
+  set(false);
+  find("menu").focus();
+}
+
+function set(isOpen) {
+  document.body.dataset.list = isOpen ? "open" : "closed";
+  find("menu").setAttribute("aria-expanded", String(isOpen));
+  find("content").inert = isOpen && narrow.matches;
+}

@@ -1,0 +1,58 @@
+// Images that are attached to a question: by button, drop or paste; shown small until it is sent.
+
+import { announce } from "./announcer.js";
+import { iconButton, make } from "./elements.js";
+
+const MEDIA_TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp"]; // what the gateway takes
+
+export class Images {
+  #strip;
+  #attached = [];
+
+  constructor(strip) {
+    this.#strip = strip;
+  }
+
+  /** Takes the images among these files, and says what it does not take. */
+  async attach(files) {
+    const images = [...files].filter(({ type }) => MEDIA_TYPES.includes(type));
+    if (images.length < files.length) announce("Only PNG, JPEG, GIF and WebP images can be attached");
+    this.#attached.push(...(await Promise.all(images.map(readImage))));
+    this.#show();
+  }
+
+  get isEmpty() {
+    return !this.#attached.length;
+  }
+
+  /** The attached images, which are attached no more. */
+  take() {
+    const taken = this.#attached;
+    this.#attached = [];
+    this.#show();
+    return taken;
+  }
+
+  #show() {
+    this.#strip.replaceChildren(...this.#attached.map((image) => this.#thumbnail(image)));
+    this.#strip.hidden = this.isEmpty;
+  }
+
+  #thumbnail(image) {
+    const picture = make("img", { src: `data:${image.mediaType};base64,${image.data}`, alt: image.name });
+    const remove = iconButton("close", `Remove ${image.name}`, () => {
+      this.#attached = this.#attached.filter((other) => other !== image);
+      this.#show();
+    });
+    return make("li", {}, picture, remove);
+  }
+}
+
+function readImage(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve({ mediaType: file.type, data: reader.result.split(",", 2)[1], name: file.name });
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+}

@@ -1,0 +1,79 @@
+// Which provider is asked, and how the configured ones are.
+
+import { askHealth, askProvider } from "../chat/gateway.js";
+import { find } from "./elements.js";
+
+const ASK_MILLISECONDS = 30_000;
+const WORDS = { OK: "healthy", DEGRADED: "some requests fail", ERROR: "failing", UNKNOWN: "not asked yet" };
+const REMEMBERED = "provider";
+
+export class Picker {
+  #select = find("provider");
+  #health = find("health");
+  #states = new Map();
+  #onChoice;
+
+  /** `onChoice(provider)` is called when the reader has chosen. */
+  constructor(onChoice) {
+    this.#onChoice = onChoice;
+    this.#select.addEventListener("change", () => this.#choose());
+    setInterval(() => document.hidden || this.refresh(), ASK_MILLISECONDS);
+  }
+
+  get provider() {
+    return this.#select.value;
+  }
+
+  /** Shows this provider as the chosen one, if it is configured. */
+  set provider(name) {
+    if (this.#states.has(name)) this.#select.value = name;
+    this.#showHealth();
+  }
+
+  /** Asks the gateway how its providers are. */
+  async refresh() {
+    const health = await askHealth();
+    if (health) this.#showProviders(health);
+    else this.#say("ERROR", "The gateway cannot be reached");
+  }
+
+  #choose() {
+    localStorage.setItem(REMEMBERED, this.provider);
+    this.#showHealth();
+    this.#onChoice(this.provider);
+  }
+
+  #showProviders({ demo, providers }) {
+    const chosen = this.provider || localStorage.getItem(REMEMBERED);
+    this.#states = new Map(providers.map(({ name, state }) => [name, state]));
+    const options = providers.map(({ name, state }) => new Option(`${name}${isWell(state) ? "" : ` — ${WORDS[state]}`}`, name));
+    this.#select.replaceChildren(...options);
+    if (this.#states.has(chosen)) this.#select.value = chosen;
+    find("demo").hidden = !demo;
+    this.#showHealth();
+  }
+
+  #showHealth() {
+    const state = this.#states.get(this.provider);
+    if (state) this.#say(state, `${this.provider} is ${WORDS[state]}`);
+    else this.#say("ERROR", "No provider is configured");
+    this.#showModels(this.provider);
+  }
+
+  async #showModels(name) {
+    const report = name ? await askProvider(name) : null;
+    if (name !== this.provider || !report?.model?.default) return;
+    const { default: first, fallback } = report.model;
+    find("models").textContent = fallback
+      ? `${first} answers. Should it fail before its first word, ${fallback} steps in, and you are told.`
+      : `${first} answers.`;
+  }
+
+  #say(state, words) {
+    this.#health.dataset.state = state;
+    this.#health.title = words;
+    find("health-words").textContent = words;
+  }
+}
+
+const isWell = (state) => state === "OK" || state === "UNKNOWN";

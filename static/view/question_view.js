@@ -1,0 +1,57 @@
+// One question on the page: its text and images, and its editing.
+
+import { copyButton } from "./clipboard.js";
+import { fitHeight, submitsOnEnter } from "./text_area.js";
+import { iconButton, make } from "./elements.js";
+
+export class QuestionView {
+  element;
+  #turn;
+  #onEdit;
+
+  /** `onEdit(text)` is called when the reader has put the question another way. */
+  constructor(turn, onEdit) {
+    this.#turn = turn;
+    this.#onEdit = onEdit;
+    this.element = make("article", { class: "question" });
+    this.#show();
+  }
+
+  #show() {
+    const { text, images } = this.#turn;
+    const heading = make("h3", { class: "visually-hidden" }, "Question");
+    const bubble = make("div", { class: "bubble", dir: "auto" }, ...images.map(picture), make("p", {}, text));
+    this.element.replaceChildren(heading, bubble, this.#buttons());
+  }
+
+  #buttons() {
+    const edit = iconButton("edit", "Edit question", () => this.#edit());
+    return make("div", { class: "actions" }, edit, copyButton("Copy question", () => this.#turn.text));
+  }
+
+  #edit() {
+    const area = make("textarea", { "aria-label": "Edit question", dir: "auto", rows: 1 });
+    const send = make("button", { class: "primary" }, "Send");
+    const cancel = make("button", { type: "button", onclick: () => this.#close() }, "Cancel");
+    const note = make("span", { class: "hint" }, "What follows this question is dropped.");
+    const form = make("form", { class: "edit" }, area, make("div", { class: "row" }, note, cancel, send));
+    area.value = this.#turn.text;
+    area.addEventListener("input", () => fitHeight(area));
+    area.addEventListener("keydown", (event) => event.key === "Escape" && this.#close());
+    submitsOnEnter(area, form);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (area.value.trim()) this.#onEdit(area.value);
+    });
+    this.element.replaceChildren(form);
+    fitHeight(area);
+    area.focus();
+  }
+
+  #close() {
+    this.#show();
+    this.element.querySelector("button").focus();
+  }
+}
+
+const picture = ({ mediaType, data, name }) => make("img", { src: `data:${mediaType};base64,${data}`, alt: name || "Attached image" });

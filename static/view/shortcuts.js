@@ -1,0 +1,24 @@
+// The keys of the page; the dialog in index.html lists them.
+
+const isTyping = ({ target }) => target.matches("input, textarea, select");
+const isDialogOpen = () => document.querySelector("dialog[open], [popover]:popover-open") !== null;
+
+/** `actions` are `newChat()`, `stop()`, `focusQuestion()`, `showKeys()`, `toggleList()`. */
+export function listenForKeys(actions) {
+  document.addEventListener("keydown", (event) => {
+    const action = isDialogOpen() ? null : findAction(event);
+    if (!action) return;
+    event.preventDefault();
+    actions[action]();
+  });
+}
+
+function findAction(event) {
+  const isCommand = (event.ctrlKey || event.metaKey) && event.shiftKey;
+  if (isCommand && event.code === "KeyO") return "newChat";
+  if (isCommand && event.code === "KeyS") return "toggleList";
+  if (event.key === "Escape" && event.shiftKey) return "focusQuestion";
+  if (event.key === "Escape" && !event.isComposing) return "stop";
+  if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return null;
+  return { "/": "focusQuestion", "?": "showKeys" }[event.key] ?? null;
+}

@@ -1,0 +1,21 @@
+// Light or dark: as the system has it, until the reader chooses.
+
+import { announce } from "./announcer.js";
+import { find } from "./elements.js";
+
+const THEME = "theme";
+const root = document.documentElement;
+
+export function startTheme() {
+  root.dataset.theme = localStorage.getItem(THEME) ?? "system";
+  find("theme").addEventListener("click", () => choose(isDark() ? "light" : "dark"));
+}
+
+const isDark = () =>
+  root.dataset.theme === "system" ? matchMedia("(prefers-color-scheme: dark)").matches : root.dataset.theme === "dark";
+
+function choose(theme) {
+  root.dataset.theme = theme;
+  localStorage.setItem(THEME, theme);
+  announce(`The page is ${theme} now`);
+}

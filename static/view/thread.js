@@ -1,0 +1,80 @@
+// The conversation that is shown: its turns, and where the reader is in it.
+
+import { isOpen } from "../chat/answer.js";
+import { AnswerView } from "./answer_view.js";
+import { make } from "./elements.js";
+import { oncePerFrame } from "./frames.js";
+import { QuestionView } from "./question_view.js";
+
+const NEAR_THE_END = 80; // pixels: whoever is that near wants to see what comes
+
+export class Thread {
+  #element;
+  #actions;
+  #conversation = null;
+  #views = new Map(); // turn → its answer's view
+  #changed = new Set();
+  #isFollowing = true;
+  #askForFrame = oncePerFrame(() => this.#draw());
+
+  /** `actions` are what can be done with a turn: `edit(turn, text)`, `retry(turn)`, `curl(turn)`. */
+  constructor(element, actions) {
+    this.#element = element;
+    this.#actions = actions;
+    element.addEventListener("scroll", () => (this.#isFollowing = this.#isNearTheEnd()), { passive: true });
+  }
+
+  show(conversation) {
+    this.#conversation = conversation;
+    this.#views.clear();
+    this.#changed.clear();
+    const list = make("div", { class: "turns" });
+    this.#element.replaceChildren(list);
+    for (const turn of conversation.turns) this.add(turn);
+    this.follow();
+  }
+
+  /** Puts the turn at the end. */
+  add(turn) {
+    const question = new QuestionView(turn, (text) => this.#actions.edit(turn, text));
+    this.#element.firstElementChild.append(question.element);
+    if (turn.answer) this.#addAnswer(turn);
+  }
+
+  /** Says that the turn's answer has changed; it is drawn with the next frame, and at its end at once. */
+  change(conversation, turn) {
+    if (conversation !== this.#conversation) return;
+    this.#changed.add(turn);
+    if (isOpen(turn.answer) && this.#views.has(turn)) this.#askForFrame();
+    else this.#draw();
+  }
+
+  /** Goes to the end, and stays there while it grows. */
+  follow() {
+    this.#isFollowing = true;
+    this.#element.scrollTop = this.#element.scrollHeight;
+  }
+
+  #draw() {
+    for (const turn of this.#changed) {
+      if (this.#views.has(turn)) this.#views.get(turn).draw();
+      else this.#addAnswer(turn);
+    }
+    this.#changed.clear();
+    if (this.#isFollowing) this.#element.scrollTop = this.#element.scrollHeight;
+  }
+
+  #addAnswer(turn) {
+    const view = new AnswerView(turn.answer, {
+      retry: () => this.#actions.retry(turn),
+      curl: () => this.#actions.curl(turn),
+    });
+    this.#views.set(turn, view);
+    this.#element.firstElementChild.append(view.element);
+  }
+
+  #isNearTheEnd() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#element;
+    return scrollHeight - scrollTop - clientHeight < NEAR_THE_END;
+  }
+}
