@@ -2,8 +2,7 @@
 
     translate(exception)
     ├── an answer with an error status  -> vendor_error(status, body, headers)
-    ├── what lies lowest beneath it: a socket that failed, an event that cannot be read
-    │                                   -> upstream_unavailable | _timeout | _truncated | _bad_response | _bad_event
+    ├── a socket's failure, or bytes that cannot be read, lowest beneath it -> upstream_*
     └── anything else                   -> internal_error (our own bug)
 
 Classification goes by status and structured body. Where a vendor gives only prose, `_PROSE` holds the fragment. A
@@ -252,7 +251,8 @@ def _is_reset(exception: BaseException) -> bool:
 
 # From the most specific to the least: the first that an exception is an instance of tells.
 _LOW = (
-    ((msgspec.MsgspecError, UnicodeDecodeError, JSONDecodeError, RecursionError), "upstream_bad_event", "not_json"),
+    ((UnicodeEncodeError,), "internal_error", None),
+    ((msgspec.MsgspecError, UnicodeError, JSONDecodeError, RecursionError), "upstream_bad_event", "not_json"),
     ((ssl.SSLError, aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch), "upstream_bad_response", "tls"),
     ((socket.gaierror, aiohttp.ClientConnectorDNSError), "upstream_unavailable", "dns"),
     ((ConnectionRefusedError,), "upstream_unavailable", "refused"),
