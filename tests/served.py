@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 _PROJECT = Path(__file__).parents[1]
 _READY_SECONDS = 40.0
@@ -44,24 +46,41 @@ class Served:
 
 
 @asynccontextmanager
-async def served(log_dir: Path, **variables: str | float) -> AsyncIterator[Served]:
-    """Serve with these variables, in lower case, and nothing else of this environment; killed at the end."""
+async def served(
+    folder: Path, /, *, limits: Mapping[int, int] | None = None, **variables: str | float | Path
+) -> AsyncIterator[Served]:
+    """Serve with these variables, in lower case, and nothing else of this environment; killed at the end.
+
+    The console goes to the folder, and the logs do where the variables say nothing else. The limits are the system's,
+    soft and hard alike: `{resource.RLIMIT_NOFILE: 64}`.
+    """
     port = _free_port()
-    chosen = {"port": port, "log_dir": log_dir, **variables}
+    chosen = {"port": port, "log_dir": folder, **variables}
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     environment |= {name.upper(): str(value) for name, value in chosen.items()}
-    with (log_dir / "console").open("wb") as console:
+    with (folder / "console").open("ab") as console:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "main.py", cwd=_PROJECT, env=environment, stdout=console, stderr=console
+            sys.executable,
+            "main.py",
+            cwd=_PROJECT,
+            env=environment,
+            stdout=console,
+            stderr=console,
+            preexec_fn=partial(_limit, limits or {}),
         )
     try:
-        gateway = Served(process, port, log_dir)
+        gateway = Served(process, port, folder)
         await _wait_until_ready(gateway)
         yield gateway
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+def _limit(limits: Mapping[int, int]) -> None:
+    for limited, most in limits.items():
+        resource.setrlimit(limited, (most, most))
 
 
 async def _wait_until_ready(gateway: Served) -> None:
