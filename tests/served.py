@@ -47,7 +47,7 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    folder: Path, /, *, limits: Mapping[int, int] | None = None, **variables: str | float | Path
+    folder: Path, limits: Mapping[int, int] | None = None, /, **variables: str | float | Path
 ) -> AsyncIterator[Served]:
     """Serve with these variables, in lower case, and nothing else of this environment; killed at the end.
 
