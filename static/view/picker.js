@@ -4,7 +4,7 @@ import { askHealth, askProvider } from "../chat/gateway.js";
 import { find } from "./elements.js";
 
 const ASK_MILLISECONDS = 30_000;
-const WORDS = { OK: "healthy", DEGRADED: "some requests fail", ERROR: "failing", UNKNOWN: "not asked yet" };
+const WORDS = { OK: "healthy", DEGRADED: "some requests fail", ERROR: "requests fail", UNKNOWN: "not asked yet" };
 const REMEMBERED = "provider";
 
 export class Picker {
@@ -55,7 +55,7 @@ export class Picker {
 
   #showHealth() {
     const state = this.#states.get(this.provider);
-    if (state) this.#say(state, `${this.provider} is ${WORDS[state]}`);
+    if (state) this.#say(state, `${this.provider}: ${WORDS[state]}`);
     else this.#say("ERROR", "No provider is configured");
     this.#showModels(this.provider);
   }
