@@ -24,7 +24,9 @@ from models import GatewayError
 from web.guards import StreamLimit
 
 _LOOK_SECONDS = 0.1  # between two looks at whether all workers have ended
+_START_SECONDS = 60  # for a worker to start; the SDKs take long to load on a machine that is busy
 _LAST_SECONDS = 2  # for the last events of ended chats to go out
+_HANDOVER_SECONDS = 1.5  # for uvicorn to stop accepting, and for the last connections to send what they came for
 _TERMINATE = (signal.SIGINT, signal.SIGTERM)
 
 _logger = logging.getLogger("gateway.web")
@@ -51,11 +53,15 @@ class Drain:
         if self._is_refusing:
             raise GatewayError("draining", retry_after=1)
 
-    async def run(self, chats: Chats, grace: float) -> None:
-        """Leave: all that is under way has ended, or has been told that it is ended, when this returns."""
-        self.is_leaving = True
+    async def run(self, chats: Chats, grace: float, handover: float = 0) -> None:
+        """Leave: all that is under way has ended, or has been told that it is ended, when this returns.
+
+        `handover` is how long, in seconds, nobody is to notice yet.
+        """
         context = {"open": chats.places.open, "grace_seconds": grace, "timeout_seconds": self.timeout}
         _logger.info("draining", extra={"context": context})
+        await asyncio.sleep(handover)
+        self.is_leaving = True
         await asyncio.sleep(grace)
         self._is_refusing = True
         if not await _are_over(chats, self.timeout):
@@ -87,7 +93,8 @@ class SignalKeeper:
     """Answers signals in uvicorn's place.
 
     SIGTERM, and SIGHUP of a process that is alone: a drain; SIGINT (Ctrl-C): one without grace. SIGHUP of a worker,
-    whose successor is serving already: it stops accepting at once. A second signal ends the process at once.
+    whose successor is serving already: it stops accepting at once, and refuses nobody whom it has accepted. A second
+    signal ends the process at once.
     """
 
     def __init__(self, server: uvicorn.Server, drain: Drain, chats: Callable[[], Chats | None]) -> None:
@@ -113,13 +120,14 @@ class SignalKeeper:
     def _begin(self, number: int) -> None:
         is_replaced = self._is_worker and number == signal.SIGHUP
         if is_replaced:
-            self._stop_server(self._drain.timeout + 2 * _LAST_SECONDS)
+            self._stop_server(_HANDOVER_SECONDS + self._drain.timeout + 2 * _LAST_SECONDS)
         grace = 0 if is_replaced or number == signal.SIGINT else self._drain.grace
-        self._leaving = self._loop.create_task(self._leave(grace))
+        handover = _HANDOVER_SECONDS if is_replaced else 0
+        self._leaving = self._loop.create_task(self._leave(grace, handover))
 
-    async def _leave(self, grace: float) -> None:
+    async def _leave(self, grace: float, handover: float) -> None:
         if chats := self._chats():
-            await self._drain.run(chats, grace)
+            await self._drain.run(chats, grace, handover)
         self._stop_server(_LAST_SECONDS)
 
     def _stop_server(self, seconds: float) -> None:
@@ -144,7 +152,7 @@ class Supervisor(Multiprocess):
         for place, old in enumerate(self.processes):
             new = Process(self.config, self.sockets)
             new.start()
-            if not new.wait_until_ready(self.config.timeout_worker_healthcheck, self.should_exit):
+            if not new.wait_until_ready(_START_SECONDS, self.should_exit):
                 _logger.error("a new worker did not start; the old ones go on")
                 new.kill()
                 return

@@ -28,6 +28,7 @@ from web.errors import error_response
 from web.middleware import choose_request_id
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d*)?")
+_FIRST_REQUEST_SECONDS = 1.0  # from the stop of the server to the end of a connection that has asked nothing
 _MOST_PIPELINED = 16  # requests behind the one under way; their number, and so their bodies, had no limit
 Part = Literal["head", "body"]
 
@@ -55,6 +56,7 @@ class FirmHttpProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._answering: RequestResponseCycle | None = None
         self._keeps_alive = True
+        self._is_stopping = False
         self._is_deaf = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -85,9 +87,17 @@ class FirmHttpProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def shutdown(self) -> None:
-        """Close after the response under way, whatever of its request has still to come."""
+        """Close after the response under way, whatever of its request has still to come.
+
+        A new connection has a moment for its first request, which is on its way: to close at once would lose it.
+        """
+        self._is_stopping = True
         self._keeps_alive = False
-        super().shutdown()
+        if self.cycle is None and self._timer and not self._is_deaf:
+            self._timer.cancel()
+            self._timer = self.loop.call_later(_FIRST_REQUEST_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
 
     # --- what comes in
 
@@ -137,7 +147,7 @@ class FirmHttpProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         self._part = "body"
-        self._keeps_alive = self.cycle.keep_alive
+        self.cycle.keep_alive = self._keeps_alive = self.cycle.keep_alive and not self._is_stopping
         if self.pipeline:
             self.flow.resume_reading()  # uvicorn has paused it, and who does not read does not see its client leave
 
