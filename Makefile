@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test fuzz faults coverage lint types bench lock vendor-js clean venv venv-dev
+.PHONY: help run test fuzz faults coverage lint types bench dead-default disconnects soak rolling-restart storm lock vendor-js clean venv venv-dev
 
 # A caller's own Python settings must neither shadow nor change what the locks name.
 unexport PYTHONPATH PYTHONHOME
@@ -17,7 +17,7 @@ COMPILE_LOCK := $(VENV_PYTHON) -m uv pip compile --quiet --no-config --universal
 	--exclude-newer "7 days" --upgrade --custom-compile-command "make lock"
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
 
 run: venv ## Start the gateway
 	@exec $(VENV_PYTHON) main.py $(ARGS)
@@ -43,6 +43,21 @@ types: venv-dev ## Check types
 
 bench: venv-dev ## Run the benchmarks
 	@$(VENV_PYTHON) -m benchmarks $(ARGS)
+
+dead-default: venv-dev ## Let the default model die, and hold the gateway to what its users are promised (6 minutes)
+	@$(VENV_PYTHON) -m resilience dead-default $(ARGS)
+
+disconnects: venv-dev ## Have 10,000 clients leave, and look for what stays of them (2 minutes)
+	@$(VENV_PYTHON) -m resilience disconnects $(ARGS)
+
+soak: venv-dev ## Chat for SECONDS (600), with faults and clients that leave, and watch the memory
+	@$(VENV_PYTHON) -m resilience soak --seconds $(or $(SECONDS),600) $(ARGS)
+
+rolling-restart: venv-dev ## Replace workers, and instances behind nginx, while chats come (2 minutes)
+	@$(VENV_PYTHON) -m resilience rolling-restart $(ARGS)
+
+storm: venv-dev ## Send 100,000 requests, half of them malformed, and watch /health (5 minutes)
+	@$(VENV_PYTHON) -m resilience storm $(ARGS)
 
 lock: venv-dev ## Renew the locks with the newest releases that are at least 7 days old
 	@$(COMPILE_LOCK) --output-file requirements.lock requirements.txt

@@ -9,12 +9,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import IO
 
 _START_SECONDS = 30.0
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 60.0  # a gateway's chats may end first
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 _NGINX = """
@@ -52,15 +55,24 @@ class Process:
         self._popen = popen
         self.port = port
 
+    def send_signal(self, number: int) -> None:
+        """Send the process itself a signal."""
+        self._popen.send_signal(number)
+
+    def open_files(self) -> int:
+        """The open descriptors of the whole tree, sockets among them."""
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
+
     def cpu_seconds(self) -> float:
         """User and system time of the whole tree, since its start."""
-        return sum(self._stat(pid) for pid in self._tree())
+        return sum(self._stat(pid) for pid in self.pids())
 
     def memory_mb(self) -> float:
         """Resident memory of the whole tree, in MB."""
-        return sum(_resident_kb(pid) for pid in self._tree()) / 1024
+        return sum(_resident_kb(pid) for pid in self.pids()) / 1024
 
-    def _tree(self) -> list[int]:
+    def pids(self) -> list[int]:
+        """The process, its children, and theirs."""
         pids = [self._popen.pid]
         for pid in pids:
             children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -80,43 +92,64 @@ def _resident_kb(pid: int) -> int:
 @contextmanager
 def simulator() -> Iterator[Process]:
     """The simulated vendors."""
-    port = _free_port()
-    with _started([sys.executable, "-m", "simulator", "--port", str(port)], port, {}) as process:
+    port = free_port()
+    with started([sys.executable, "-m", "simulator", "--port", str(port)], port, {}) as process:
         yield process
 
 
 @contextmanager
-def gateway(vendor_port: int, models: Mapping[str, str], folder: Path) -> Iterator[Process]:
-    """The gateway as its users run it, one worker; `models` by the prefix of a provider's variables."""
-    port = _free_port()
+def gateway(
+    vendor_port: int,
+    models: Mapping[str, str],
+    folder: Path,
+    variables: Mapping[str, str] = NO_VARIABLES,
+    command: Sequence[str] = ("main.py",),
+) -> Iterator[Process]:
+    """The gateway as its users run it, one worker; `models` by the prefix of a provider's variables.
+
+    `variables` are further ones, which win; its logs and its console's output are in the folder.
+    """
+    port = int(variables.get("PORT", free_port()))
     paths = {"OPENAI": "openai/v1", "ANTHROPIC": "anthropic", "GEMINI": "gemini", "GROQ": "groq", "LOCAL": "local/v1"}
-    variables = {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1", "LOG_DIR": str(folder / "logs")}
+    chosen = {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1", "LOG_DIR": str(folder / "logs")}
     for prefix, model in models.items():
-        variables[f"{prefix}_API_KEY"] = "benchmark-key"
-        variables[f"{prefix}_BASE_URL"] = f"http://127.0.0.1:{vendor_port}/{paths[prefix]}"
-        variables[f"{prefix}_MODEL_DEFAULT"] = model
-    with _started([sys.executable, "main.py"], port, variables) as process:
+        chosen[f"{prefix}_API_KEY"] = "benchmark-key"
+        chosen[f"{prefix}_BASE_URL"] = f"http://127.0.0.1:{vendor_port}/{paths[prefix]}"
+        chosen[f"{prefix}_MODEL_DEFAULT"] = model
+    with (
+        (folder / "console").open("ab") as console,
+        started([sys.executable, *command], port, chosen | dict(variables), console) as process,
+    ):
         yield process
+
+
+def find_nginx() -> str | None:
+    """Where nginx is installed, if it is."""
+    return shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
 
 
 @contextmanager
 def nginx(vendor_port: int, folder: Path) -> Iterator[Process | None]:
     """nginx as a plain proxy before the simulator; None where it is not installed."""
-    program = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
+    program = find_nginx()
     if program is None:
         yield None
         return
-    port = _free_port()
+    port = free_port()
     configuration = folder / "nginx.conf"
     configuration.write_text(_NGINX.format(folder=folder, port=port, vendor_port=vendor_port))
-    with _started([program, "-p", str(folder), "-c", str(configuration)], port, {}) as process:
+    with started([program, "-p", str(folder), "-c", str(configuration)], port, {}) as process:
         yield process
 
 
 @contextmanager
-def _started(command: list[str], port: int, variables: Mapping[str, str]) -> Iterator[Process]:
+def started(
+    command: Sequence[str], port: int, variables: Mapping[str, str], console: IO[bytes] | None = None
+) -> Iterator[Process]:
+    """A process that listens on the port, with these variables; at the end it is told to stop by SIGTERM."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    popen = subprocess.Popen(command, env=kept | dict(variables), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    output = console or subprocess.DEVNULL
+    popen = subprocess.Popen(command, env=kept | dict(variables), stdout=output, stderr=output)
     try:
         _wait_until_listening(popen, port)
         yield Process(popen, port)
@@ -141,7 +174,13 @@ def _wait_until_listening(popen: subprocess.Popen[bytes], port: int) -> None:
     raise RuntimeError(f"{popen.args!r} does not listen after {_START_SECONDS:.0f} s")
 
 
-def _free_port() -> int:
+def count_processors() -> int:
+    """How many this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
+def free_port() -> int:
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Imports go down only, or stay on their floor. A file at the top that is not named here is on the ground, with models.
 FLOORS = {"providers": 1, "prompt_engineering": 2, "chat_log": 2, "aiproviders": 2, "web": 3, "main": 4}
 GROUND = 0
-BESIDE = ("simulator", "benchmarks", "tests")  # no floors of the house
+BESIDE = ("simulator", "benchmarks", "resilience", "tests")  # no floors of the house
 
 HOME_OF = {
     "openai": ("providers/openai_provider.py",),

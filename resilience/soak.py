@@ -1,0 +1,165 @@
+"""Mixed chats for long, some of which fail and some of whose clients leave: does the gateway grow?
+
+Memory is sampled each second under load, and a line is laid through the last two thirds. Python's allocator and the
+files of the log grow in steps, so what is alive is counted too, at rest, after a full collection: a leak has a type.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvloop
+
+from resilience.client import Chat, ask
+from resilience.disconnects import leave
+from resilience.house import DEFAULT, FALLBACK, PROVIDERS, Holdings, RunningHouse, house
+from resilience.load import tick
+from resilience.promises import Promise, judge
+from resilience.regression import fit
+from simulator import Behaviour, Plan, Scripted, Wire
+from simulator.behaviours import named_behaviour
+from simulator.faults import fault_behaviour
+
+_SEED = 51
+_RATE = 20.0  # chats a second
+_FAULTY_SHARE, _LEAVING_SHARE = 0.05, 0.1
+_FAULTS = ("error-503", "error-429", "truncated", "reset", "stall", "fault-bad-json@after", "fault-half-headers")
+_ANSWERS = tuple(
+    Scripted(tuple(f"word {number} " for number in range(count)), pace)
+    for count, pace in ((5, 0), (30, 0.02), (100, 0.01), (10, 0.2))
+)
+_PROMISED_MB_AN_HOUR = 1.0
+_HOUR_SECONDS = 3600.0
+_OBJECTS_A_THOUSAND_CHATS = 50  # of one type; a leak leaves at least one a chat
+_TOLD_TYPES = 5
+
+
+@dataclass
+class Mixed:
+    """A vendor of whose answers some fail."""
+
+    chance: random.Random = field(default_factory=lambda: random.Random(_SEED))
+
+    def plan(self, wire: Wire) -> Plan:
+        faulty = self.chance.random() < _FAULTY_SHARE
+        behaviour = _find(self.chance.choice(_FAULTS)) if faulty else self.chance.choice(_ANSWERS)
+        return behaviour.plan(wire)
+
+
+def _find(name: str) -> Behaviour:
+    behaviour = named_behaviour(name) or fault_behaviour(name)
+    if behaviour is None:
+        raise ValueError(f"there is no behaviour {name}")
+    return behaviour
+
+
+@dataclass
+class Soak:
+    """A load under way, and its samples: seconds since its beginning, and MB."""
+
+    port: int
+    chance: random.Random = field(default_factory=lambda: random.Random(_SEED))
+    endings: Counter[str] = field(default_factory=Counter)
+    moments: Counter[str] = field(default_factory=Counter)
+    times: list[float] = field(default_factory=list)
+    memory_mb: list[float] = field(default_factory=list)
+
+    async def load(self, running: RunningHouse, seconds: float) -> None:
+        """Ask for so long, and wait until the last chat is over."""
+        now = asyncio.get_running_loop().time
+        until = now() + seconds
+        sampling = asyncio.create_task(self._sample(running))
+        try:
+            async with asyncio.TaskGroup() as group:
+                async for _ in tick(_RATE):
+                    if now() >= until:
+                        break
+                    group.create_task(self._ask())
+        finally:
+            sampling.cancel()
+
+    async def _ask(self) -> None:
+        if self.chance.random() < _LEAVING_SHARE:
+            await leave(self.port, random.Random(self.chance.random()), self.moments)
+            return
+        chat: Chat = await ask(self.port, self.chance.choice(tuple(PROVIDERS)))
+        self.endings[f"{chat.ending} {chat.cause}".strip()] += 1
+
+    async def _sample(self, running: RunningHouse) -> None:
+        now = asyncio.get_running_loop().time
+        async for _ in tick(1):
+            self.times.append(now())
+            self.memory_mb.append(running.process.memory_mb())
+
+    @property
+    def chats(self) -> int:
+        """How many were asked, those whose clients left included."""
+        return self.endings.total() + self.moments.total()
+
+
+async def _measure(running: RunningHouse, seconds: float) -> list[Promise]:
+    warm_up, soak = Soak(running.port), Soak(running.port)
+    await warm_up.load(running, seconds / 3)
+    before = await running.rest()
+    await soak.load(running, 2 * seconds / 3)
+    after = await running.rest()
+    print(f"{warm_up.chats} chats to warm up, then {soak.chats}; {soak.moments.total()} of their clients left")
+    print(f"the others' endings: {_tell(soak.endings)}")
+    honest = sum(number for ending, number in soak.endings.items() if ending.startswith(("end", "error")))
+    return [
+        Promise(
+            "every chat has an honest ending", honest == soak.endings.total(), f"{honest} of {soak.endings.total()}"
+        ),
+        _judge_memory(soak, before, after),
+        _judge_objects(before, after, soak.chats),
+        Promise("no stream is left open", after.streams + after.at_vendors == 0, f"{after.streams + after.at_vendors}"),
+        Promise("no task is left", len(after.alive.tasks) <= len(before.alive.tasks), f"{len(after.alive.tasks)}"),
+        Promise("sockets as before", after.sockets <= before.sockets, f"{before.sockets}, then {after.sockets}"),
+    ]
+
+
+def _tell(endings: Counter[str]) -> str:
+    return ", ".join(f"{number} {ending}" for ending, number in endings.most_common())
+
+
+def _judge_memory(soak: Soak, before: Holdings, after: Holdings) -> Promise:
+    slope, margin = fit(soak.times, [_HOUR_SECONDS * memory for memory in soak.memory_mb])
+    print(f"at rest {before.memory_mb:.1f} MB, then {after.memory_mb:.1f}; {_tell_thirds(soak.memory_mb)} under load")
+    told = f"{slope:+.2f} MB an hour, give or take {margin:.2f} (95 %)"
+    return Promise("memory grows by less than 1 MB an hour", slope < _PROMISED_MB_AN_HOUR, told)
+
+
+def _tell_thirds(memory_mb: Sequence[float]) -> str:
+    """Where it was at the beginning, after each third, and at the end."""
+    places = (0, len(memory_mb) // 3, 2 * len(memory_mb) // 3, -1)
+    return ", ".join(f"{memory_mb[place]:.1f}" for place in places)
+
+
+def _judge_objects(before: Holdings, after: Holdings, chats: int) -> Promise:
+    grown = Counter(after.alive.objects)
+    grown.subtract(before.alive.objects)
+    most = grown.most_common(_TOLD_TYPES)
+    worst = 1000 * most[0][1] / chats
+    blocks = after.alive.blocks - before.alive.blocks
+    told = f"{blocks:+d} blocks; {_tell_types(most)}"
+    return Promise("no type of object grows with the chats", worst < _OBJECTS_A_THOUSAND_CHATS, told)
+
+
+def _tell_types(grown: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(f"{name} {number:+d}" for name, number in grown)
+
+
+async def _run(folder: Path, seconds: float) -> int:
+    answers = {DEFAULT: Mixed(), FALLBACK: Mixed(random.Random(_SEED + 1))}
+    async with house(folder, answers) as running:
+        return judge("soak", await _measure(running, seconds))
+
+
+def main(folder: Path, seconds: float) -> int:
+    """Run. Returns the exit status."""
+    return uvloop.run(_run(folder, seconds))

@@ -1,0 +1,115 @@
+"""A hundred thousand generated requests, half of them malformed: what the gateway answers, and whether its loop stalls.
+
+/health is asked each 20 ms from a process of its own: an answer takes at least as long as the loop stands still, and
+longer where others are answered first. So where none takes 100 ms, there was no stall of 100 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from collections import Counter
+from pathlib import Path
+
+import uvloop
+
+from resilience.house import DEFAULT, FALLBACK, RunningHouse, house
+from resilience.prober import Probes, probing
+from resilience.promises import Promise, judge
+from resilience.requests import Requests
+from simulator import Scripted
+
+_SEED = 64
+_CLIENTS = 16
+_ANSWER_SECONDS = 0.25  # for what is not enough of a request to be answered: then its client leaves
+_SETTLE_SECONDS = 1.0
+_LONGEST_MS = 100.0
+_HEALTHY = Scripted(("An answer ", "in three ", "pieces."))
+_DESIGNED = (b'"code":"overloaded"', b'"code":"draining"', b'"code":"upstream_', b'"code":"provider_not_configured"')
+
+
+async def _ask(port: int, data: bytes) -> str:
+    """The answer's status, `silence` or `closed` where none came; of a 5xx, its code too."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = b""
+    try:
+        writer.write(data)
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            while not _is_whole(answer) and (more := await reader.read(65_536)):
+                answer += more
+    except TimeoutError:
+        return answer[9:12].decode() if answer else "silence"
+    except OSError:
+        return "closed"
+    finally:
+        writer.transport.abort()
+    status = answer[9:12].decode("latin-1")
+    return _judge_failure(status, answer) if status.startswith("5") else status or "closed"
+
+
+def _is_whole(answer: bytes) -> bool:
+    head, blank, body = answer.partition(b"\r\n\r\n")
+    lowered = head.lower()
+    if b"transfer-encoding: chunked" in lowered:
+        return body.endswith(b"\r\n0\r\n\r\n") or body == b"0\r\n\r\n"
+    length = lowered.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    return bool(blank) and length.isdigit() and len(body) >= int(length)
+
+
+def _judge_failure(status: str, answer: bytes) -> str:
+    is_designed = status == "503" and any(code in answer for code in _DESIGNED)
+    return "503 by design" if is_designed else f"{status} {answer[-300:].decode('latin-1')}"
+
+
+async def _ask_all(port: int, count: int) -> Counter[str]:
+    requests, statuses = Requests(_SEED), Counter[str]()
+    numbers = iter(range(count))
+
+    async def keep_asking() -> None:
+        for _ in numbers:
+            statuses[await _ask(port, requests.make())] += 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(_CLIENTS):
+            group.create_task(keep_asking())
+    return statuses
+
+
+async def _measure(running: RunningHouse, count: int) -> list[Promise]:
+    before = await running.rest()
+    with probing(running.port) as probes:
+        statuses = await _ask_all(running.port, count)
+        await asyncio.sleep(_SETTLE_SECONDS)
+    after = await running.rest()
+    print(f"{count} requests: {', '.join(f'{number} {status}' for status, number in statuses.most_common())}")
+    _tell(probes)
+    failures = [status for status in statuses if status.startswith("5") and status != "503 by design"]
+    longest = max(probes.answered_ms, default=float("inf"))
+    traces = running.console.count("Traceback")
+    return [
+        Promise("no 5xx but the designed 503", not failures, f"{failures or statuses['503 by design']}"),
+        Promise("no loop stands for 100 ms", longest <= _LONGEST_MS, f"the slowest /health took {longest:.1f} ms"),
+        Promise("/health answers throughout", not probes.bad, f"{len(probes.bad)} of {len(probes.answered_ms)} failed"),
+        Promise("no stream is left open", after.streams + after.at_vendors == 0, f"{after.streams + after.at_vendors}"),
+        Promise("no task is left", len(after.alive.tasks) <= len(before.alive.tasks), f"{len(after.alive.tasks)}"),
+        Promise("no exception is shown", traces == 0, f"{traces}"),
+    ]
+
+
+def _tell(probes: Probes) -> None:
+    cuts = statistics.quantiles(probes.answered_ms, n=1000)
+    own = max(probes.own_delay_ms)
+    print(
+        f"{len(probes.answered_ms)} probes: {cuts[499]:.1f} ms at the median, {cuts[989]:.1f} at the 99th percentile,"
+        f" {cuts[998]:.1f} at the 99.9th; the prober itself was up to {own:.1f} ms late"
+    )
+
+
+async def _run(folder: Path, count: int) -> int:
+    async with house(folder, {DEFAULT: _HEALTHY, FALLBACK: _HEALTHY}) as running:
+        return judge("storm", await _measure(running, count))
+
+
+def main(folder: Path, count: int) -> int:
+    """Run. Returns the exit status."""
+    return uvloop.run(_run(folder, count))
