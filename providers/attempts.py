@@ -44,6 +44,7 @@ class Chain:
         self, links: Sequence[Link], max_attempts: int, *, restart: bool = False, until: float, now: float
     ) -> None:
         self._links = sorted(links, key=lambda link: not link.breaker.admits(now))
+        self._last_place = max(0, sum(link.breaker.admits(now) for link in links) - 1)
         self._default = self._left = links[0]
         self._max_attempts = max_attempts
         self._restart = restart
@@ -70,8 +71,8 @@ class Chain:
 
     @property
     def is_last(self) -> bool:
-        """Whether no other model remains after this one."""
-        return self._place == len(self._links) - 1
+        """Whether no other model remains after this one, but such as were down when the chat began."""
+        return self._place >= self._last_place
 
     @property
     def requests(self) -> int:

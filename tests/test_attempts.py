@@ -287,6 +287,12 @@ def test_model_with_an_open_breaker_is_asked_last() -> None:
     assert (asked.model, asked.fallback, asked.is_last) == ("a", None, True)
 
 
+def test_model_that_is_down_is_none_that_remains() -> None:
+    """A fallback that answers late must not be given up, after the shorter patience, for a default that is dead."""
+    assert Chain([opened("a"), link("b")], 4, until=600, now=0).is_last
+    assert not Chain([opened("a"), link("b"), link("c")], 4, until=600, now=0).is_last
+
+
 def test_last_resort_after_a_break_names_what_broke() -> None:
     """A restart always tells from which model to which."""
     asked = Chain([opened("a"), link("b")], 4, restart=True, until=600, now=0)
