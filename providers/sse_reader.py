@@ -42,7 +42,7 @@ class SSEReader:
             return iter(())
         end = self._buffer.rfind(b"\n\n", self._searched)
         if end < 0:
-            self._check_size(len(self._buffer) - self._buffer.endswith(b"\n"))
+            self._check_size(self._buffer)
             self._searched = max(0, len(self._buffer) - 1)
             return iter(())
         complete = bytes(self._buffer[:end])
@@ -75,20 +75,21 @@ class SSEReader:
 
     def _parse(self, text: bytes) -> Iterator[Frame]:
         for block in text.split(b"\n\n"):
-            self._check_size(len(block))
+            self._check_size(block)
             # What nearly every event looks like costs no loop over lines.
             if block.startswith(b"data: ") and b"\n" not in block and len(block) > 6:
                 yield Frame(block[6:])
             elif frame := _parse_block(block):
                 yield frame
 
-    def _check_size(self, size: int) -> None:
-        if size > self._limit:
+    def _check_size(self, block: bytes | bytearray) -> None:
+        """Further line ends, which a cut may leave before an event or after it, are none of its bytes."""
+        if len(block) > self._limit and (size := len(block.strip(b"\n"))) > self._limit:
             raise GatewayError("event_too_large", detail={"bytes": size, "limit": self._limit})
 
 
 def _parse_block(block: bytes) -> Frame | None:
-    block = block.lstrip(b"\n")
+    block = block.strip(b"\n")
     if block.startswith((b"{", b"[")):
         return Frame(block)
     name, data = b"", []

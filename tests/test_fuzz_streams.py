@@ -9,7 +9,7 @@ from itertools import chain, pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models import Delta, Finish, GatewayError
@@ -49,6 +49,9 @@ def read(chunks: list[bytes], limit: int) -> tuple[list[Frame], str | None]:
 
 
 @fuzzed
+@example(b"data: a\n\n\n", [9], 7)
+@example(b"\n\n\ndata: a", [2], 7)
+@example(b"{x\n\n\ndata: a\n\n", [4], 7)
 @given(NEARLY_EVENTS, PLACES, st.integers(min_value=1, max_value=30))
 def test_any_bytes_under_any_limit_are_framed_alike(stream: bytes, places: list[int], limit: int) -> None:
     """Cut or whole: the same frames, none over the limit, and the same refusal or none; nothing else is raised."""
