@@ -184,6 +184,7 @@ class ProviderSettings(ProviderOptions):
     prefix: str
     clocks: Clocks
     proxy: SecretStr | None = None
+    transport: Literal["own", "aiohttp"] = "own"
     max_event_bytes: int
     max_attempts: int
     max_connections: int
@@ -212,6 +213,7 @@ class GatewayOptions(_Frozen):
     demo: Annotated[Literal["auto", "on", "off"], LowerCase] = "auto"
     system_prompt: str | None = None
     upstream_proxy: Proxy | None = None
+    upstream_transport: Annotated[Literal["own", "aiohttp"], LowerCase] = "own"
 
     gateway_api_keys: Annotated[tuple[GatewayKey, ...], _when_text(_parse_keys)] = ()
     allow_anonymous: bool = False
@@ -305,6 +307,7 @@ class Settings(GatewayOptions):
             prefix=row.prefix,
             clocks=Clocks(*(getattr(self, f"{clock}_timeout_seconds") for clock in Clocks._fields)),
             proxy=self.upstream_proxy if row.opened_by == "api_key" and not demo else None,
+            transport=self.upstream_transport,
             max_event_bytes=self.max_event_bytes,
             max_attempts=self.max_attempts,
             max_connections=self.max_streams + _SPARE_CONNECTIONS,

@@ -17,7 +17,7 @@ from configuration import ProviderSettings
 from models import Delta, Finish, FinishReason, ImagePart, Prompt, TextPart, ToolCallDelta, Usage
 from providers.base import BaseProvider
 from providers.errors import vendor_error
-from providers.http_client import api_key, client_options, open_stream
+from providers.http_client import api_key, make_http_client, open_stream
 from providers.sse_reader import Frame
 from providers.vendor_stream import Batch, Decoder, close_surely, read_batches
 
@@ -41,13 +41,13 @@ class AnthropicProvider(BaseProvider):
 
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
-        options = client_options(httpx2, settings)
+        client = make_http_client(httpx2, anthropic.DefaultAioHttpClient, settings)
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key(settings),
             base_url=settings.base_url or "https://api.anthropic.com",
             max_retries=0,
-            timeout=options["timeout"],
-            http_client=anthropic.DefaultAioHttpClient(**options),
+            timeout=client.timeout,
+            http_client=client,
         )
         self._client._custom_headers = {}  # the SDK takes ANTHROPIC_CUSTOM_HEADERS from the environment
 

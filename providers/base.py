@@ -10,7 +10,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import ClassVar, cast
 
 from configuration import ProviderSettings
@@ -177,7 +177,7 @@ class BaseProvider(ABC):
         finish: Finish | None = None
         try:
             with Deadline[Batch](min(began + patience, chain.until)) as deadline:
-                while batch := await _read(deadline, batches):
+                while batch := await deadline.read(batches):
                     deltas, finish = _split(batch, finish)
                     if deltas:
                         if waiting_for == "first_content":
@@ -191,6 +191,10 @@ class BaseProvider(ABC):
             if finish is None:
                 reason = "whole" if now() >= chain.until else waiting_for
                 raise GatewayError("upstream_timeout", reason=reason) from None
+        except GatewayError:
+            raise
+        except Exception as error:
+            raise translate(error) from error
         finally:
             if is_probe:
                 chain.link.breaker.release()
@@ -234,7 +238,7 @@ def _note_answered(link: Link, asked_at: float) -> None:
 
 
 def _count_chars(events: list[Event]) -> int:
-    return sum(len(event.content) for event in events if type(event) is Delta)
+    return sum([len(event.content) for event in events if type(event) is Delta])
 
 
 def _split(batch: Batch, finish: Finish | None) -> tuple[list[Event], Finish | None]:
@@ -243,13 +247,3 @@ def _split(batch: Batch, finish: Finish | None) -> tuple[list[Event], Finish | N
     if isinstance(last, Finish):
         return cast(list[Event], batch[:-1]), last
     return cast(list[Event], batch), finish
-
-
-async def _read(deadline: Deadline[Batch], batches: AsyncIterator[Batch]) -> Batch | None:
-    """The next batch, None at the end; whatever an SDK raises comes out as a GatewayError."""
-    try:
-        return await deadline.read(batches)
-    except (GatewayError, DeadlineError):
-        raise
-    except Exception as error:
-        raise translate(error) from error

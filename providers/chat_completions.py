@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from models import Delta, Finish, FinishReason, ImagePart, Prompt, TextPart, ToolCallDelta, Turn, Usage
@@ -84,7 +86,7 @@ class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
     x_groq: _XGroq | None = None
-    error: msgspec.Raw = msgspec.Raw()
+    error: Any = None
 
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
@@ -104,7 +106,7 @@ class ChatCompletionsDecoder(Decoder):
             self.finish = self.finish or Finish("other", None, self._usage)
             return
         chunk = _decode_chunk(frame.data)
-        if bytes(chunk.error) not in (b"", b"null"):
+        if chunk.error is not None:
             raise vendor_error(msgspec.json.decode(frame.data))
         for choice in chunk.choices or ():
             if choice.index == 0:

@@ -21,14 +21,16 @@ class DeadlineError(Exception):
 class Deadline(Generic[T]):
     """Reads from an async iterator, and cancels the read that is under way when the deadline passes.
 
-    A context manager: leaving it disarms the timer. Times are in seconds of the loop's monotonic clock.
+    All reads are one task's. A context manager: leaving it disarms the timer. Times are in seconds of the loop's
+    monotonic clock.
     """
 
     def __init__(self, at: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._at = at
         self._timer = self._loop.call_at(at, self._ring)
-        self._reader: asyncio.Task[object] | None = None
+        self._reader: asyncio.Task[object] | None = None  # the one task that reads
+        self._is_reading = False
         self._rang = False
 
     def __enter__(self) -> Self:
@@ -51,21 +53,22 @@ class Deadline(Generic[T]):
         """The iterator's next item, None at its end. Raises DeadlineError."""
         if self._rang:
             raise DeadlineError
-        self._reader = reader = asyncio.current_task()
-        asked_before = reader.cancelling() if reader else 0
+        if self._reader is None:
+            self._reader = asyncio.current_task()
+        self._is_reading = True
         try:
             return await anext(source, None)
         except asyncio.CancelledError:
-            if self._rang and reader and reader.uncancel() <= asked_before:
+            if self._rang and self._reader and self._reader.uncancel() == 0:
                 raise DeadlineError from None
             raise
         finally:
-            self._reader = None
+            self._is_reading = False
 
     def _ring(self) -> None:
         if self._loop.time() < self._at:
             self._timer = self._loop.call_at(self._at, self._ring)
             return
         self._rang = True
-        if self._reader:
+        if self._is_reading and self._reader:
             self._reader.cancel()

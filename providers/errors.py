@@ -14,9 +14,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-import time
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from json import JSONDecodeError
 from typing import Any
 
@@ -25,6 +23,7 @@ import msgspec
 from aiohttp import http_exceptions
 
 from models import GatewayError
+from providers.retry_after import find_retry_after
 
 # Statuses of errors that arrive as events, where no HTTP status tells: Anthropic's documented error types,
 # OpenAI's in-stream `server_error`, and codes that say more than the status they come with.
@@ -78,7 +77,6 @@ _REFUSED_PARAMETERS = (
     ("'reasoning_effort' : value is not one of", "reasoning_effort"),  # Groq, 400
 )
 
-_LONGEST_WAIT = 86_400.0  # seconds
 _UNSUPPORTED_CODES = ("unsupported_parameter", "unsupported_value")
 
 
@@ -106,7 +104,7 @@ def vendor_error(body: object, *, status: int | None = None, headers: Mapping[st
     return GatewayError(
         code,
         reason="unsupported_parameter" if parameter else reason,
-        retry_after=_retry_after(error, headers),
+        retry_after=find_retry_after(headers, _details(error)),
         detail={
             "vendor_status": status,
             "vendor_type": _short(error.get("type") or error.get("status")),
@@ -205,30 +203,6 @@ def _spent_for_the_day(error: Mapping[str, Any]) -> bool:
     return any("PerDay" in quota for quota in quotas)
 
 
-def _retry_after(error: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, at most a day: Retry-After-Ms, Retry-After (a number or a date), or Google's RetryInfo."""
-    milliseconds = _parse_number(headers.get("retry-after-ms"))
-    told = [
-        None if milliseconds is None else milliseconds / 1000,
-        _parse_number(headers.get("retry-after")),
-        _parse_date(headers.get("retry-after")),
-        *(_parse_number(str(detail.get("retryDelay")).removesuffix("s")) for detail in _details(error)),
-    ]
-    return next((min(max(0.0, seconds), _LONGEST_WAIT) for seconds in told if seconds is not None), None)
-
-
-def _parse_number(text: str | None) -> float | None:
-    return float(text) if text and re.fullmatch(r"\d{1,12}(\.\d{1,12})?", text, re.ASCII) else None
-
-
-def _parse_date(text: str | None) -> float | None:
-    """Seconds from now to an HTTP date; an unreadable one is as good as none."""
-    try:
-        return parsedate_to_datetime(text).timestamp() - time.time() if text else None
-    except (ValueError, OverflowError):
-        return None
-
-
 def _causes(exception: BaseException) -> Iterator[BaseException]:
     """The exceptions beneath, lowest first: an SDK's class lies about the transport, the lowest does not."""
     chain: list[BaseException] = []
@@ -267,6 +241,8 @@ _LOW = (
 
 
 def _low_error(exception: BaseException) -> GatewayError | None:
+    if isinstance(exception, GatewayError):
+        return exception  # of our own transport, in an SDK's wrapping
     if _is_reset(exception):
         return GatewayError("upstream_unavailable", reason="reset")
     if _is_half_a_head(exception):

@@ -7,7 +7,7 @@ opened on it directly, and `APIError.raise_for_async_response` makes the SDK's t
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import httpx2
@@ -21,7 +21,7 @@ from configuration import ProviderSettings
 from models import Delta, Finish, FinishReason, GatewayError, ImagePart, Prompt, TextPart, ToolCallDelta, Usage
 from providers.base import BaseProvider
 from providers.errors import vendor_error
-from providers.http_client import api_key, client_options, request_headers
+from providers.http_client import api_key, make_http_client, request_headers
 from providers.sse_reader import Frame
 from providers.vendor_stream import Batch, Decoder, close_surely, read_batches
 
@@ -50,7 +50,7 @@ class GeminiProvider(BaseProvider):
         super().__init__(settings)
         self._base_url = (settings.base_url or "https://generativelanguage.googleapis.com").rstrip("/")
         self._headers = {"x-goog-api-key": api_key(settings)}
-        self._http = Httpx2AiohttpClient(**client_options(httpx2, settings))
+        self._http = make_http_client(httpx2, Httpx2AiohttpClient, settings)
         context = httpx2.create_ssl_context(trust_env=False)  # the SDK would make its own, from SSL_CERT_FILE
         self._client = genai.Client(
             api_key=api_key(settings),
@@ -146,7 +146,7 @@ class _Chunk(msgspec.Struct, rename="camel"):
     candidates: list[_Candidate] | None = None
     prompt_feedback: _Feedback | None = None
     usage_metadata: _Usage | None = None
-    error: msgspec.Raw = msgspec.Raw()
+    error: Any = None
 
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
@@ -163,7 +163,7 @@ class GenerateContentDecoder(Decoder):
 
     def decode(self, frame: Frame, batch: Batch) -> None:
         chunk = _decode_chunk(frame.data)
-        if bytes(chunk.error) not in (b"", b"null"):
+        if chunk.error is not None:
             raise vendor_error(msgspec.json.decode(frame.data))
         if chunk.prompt_feedback and chunk.prompt_feedback.block_reason:
             raise GatewayError("content_filtered", detail={"block_reason": chunk.prompt_feedback.block_reason})

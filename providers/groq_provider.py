@@ -12,7 +12,7 @@ from configuration import ProviderSettings
 from models import Prompt
 from providers.base import BaseProvider
 from providers.chat_completions import ChatCompletionsDecoder, to_messages
-from providers.http_client import api_key, client_options, open_stream
+from providers.http_client import api_key, make_http_client, open_stream
 from providers.vendor_stream import Batch, close_surely, read_batches
 
 _PATH = "/openai/v1/chat/completions"
@@ -26,13 +26,13 @@ class GroqProvider(BaseProvider):
 
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
-        options = client_options(httpx, settings)
+        client = make_http_client(httpx, groq.DefaultAioHttpClient, settings)
         self._client = groq.AsyncGroq(
             api_key=api_key(settings),
             base_url=settings.base_url or "https://api.groq.com",
             max_retries=0,
-            timeout=options["timeout"],
-            http_client=groq.DefaultAioHttpClient(**options),
+            timeout=client.timeout,
+            http_client=client,
         )
         self._client._custom_headers = {}  # the SDK takes GROQ_CUSTOM_HEADERS from the environment
 

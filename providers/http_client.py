@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Protocol
 
+import httpx2
+
 from configuration import ProviderSettings
 from logging_config import request_id_context
+from providers.connection import Pool
+from providers.transport import make_transport
 from providers.vendor_stream import RawResponse
 
 _KEEP_ALIVE_SECONDS = 60.0  # the SDKs' 5 s would open a new connection for nearly every chat
 
 
-def client_options(httpx: ModuleType, settings: ProviderSettings) -> dict[str, Any]:
-    """Arguments for an SDK's aiohttp-backed client, in the classes of the `httpx` or `httpx2` that it is built on.
+def make_http_client(httpx: ModuleType, aiohttp_client: Callable[..., Any], settings: ProviderSettings) -> Any:
+    """An SDK's HTTP client in the classes of the `httpx` or `httpx2` that it is built on.
 
+    It has the gateway's own transport, or is an `aiohttp_client` where the operator wants it or there is a proxy.
     Reading has no timeout here: the stream's own clocks hold it. A body is asked for uncompressed, a redirect is never
     followed (it would take the prompt and the key to another host), no proxy or credential comes from the environment.
     """
-    connect = settings.clocks.connect
-    return {
+    connect, most = settings.clocks.connect, settings.max_connections
+    options: dict[str, Any] = {
         "timeout": httpx.Timeout(connect=connect, read=None, write=None, pool=connect),
-        "limits": httpx.Limits(
-            max_connections=settings.max_connections,
-            max_keepalive_connections=settings.max_connections,
-            keepalive_expiry=_KEEP_ALIVE_SECONDS,
-        ),
         "follow_redirects": False,
         "trust_env": False,
-        "proxy": settings.proxy.get_secret_value() if settings.proxy else None,
         "headers": {"Accept-Encoding": "identity"},
     }
+    if settings.transport == "own" and not settings.proxy:
+        context = httpx2.create_ssl_context(trust_env=False)
+        pool = Pool(connect_seconds=connect, keep_alive_seconds=_KEEP_ALIVE_SECONDS, context=context)
+        return httpx.AsyncClient(transport=make_transport(httpx, pool), **options)
+    limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEEP_ALIVE_SECONDS)
+    proxy = settings.proxy.get_secret_value() if settings.proxy else None
+    return aiohttp_client(limits=limits, proxy=proxy, **options)
 
 
 def api_key(settings: ProviderSettings) -> str:

@@ -15,7 +15,7 @@ from configuration import ProviderSettings
 from models import Prompt
 from providers.base import BaseProvider
 from providers.chat_completions import ChatCompletionsDecoder, to_messages
-from providers.http_client import api_key, client_options, open_stream
+from providers.http_client import api_key, make_http_client, open_stream
 from providers.vendor_stream import Batch, close_surely, read_batches
 
 _PATH = "/chat/completions"
@@ -34,13 +34,13 @@ class OpenAIProvider(BaseProvider):
 
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
-        options = client_options(httpx2, settings)
+        client = make_http_client(httpx2, openai.DefaultAioHttpClient, settings)
         self._client = openai.AsyncOpenAI(
             api_key=api_key(settings),
             base_url=settings.base_url or "https://api.openai.com/v1",
             max_retries=0,
-            timeout=options["timeout"],
-            http_client=openai.DefaultAioHttpClient(**options),
+            timeout=client.timeout,
+            http_client=client,
         )
         # The SDK takes these from the environment where they are not given, and offers no way to say "none".
         self._client.organization = self._client.project = None

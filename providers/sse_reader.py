@@ -37,6 +37,8 @@ class SSEReader:
 
         Raises GatewayError `event_too_large`, after the events before it.
         """
+        if self._is_whole(chunk):
+            return self._parse(chunk[:-2])
         self._buffer += self._with_plain_line_ends(chunk)
         if self._at_start and not self._skip_bom():
             return iter(())
@@ -54,6 +56,11 @@ class SSEReader:
         """At a clean end of the stream: the last event, if its blank line is missing."""
         rest, self._buffer = bytes(self._buffer), bytearray()
         return self._parse(rest)
+
+    def _is_whole(self, chunk: bytes) -> bool:
+        """Whether it is nothing but complete events, as nearly every read brings: then they need no buffer."""
+        is_between = not (self._buffer or self._after_cr or self._at_start)
+        return is_between and chunk.endswith(b"\n\n") and b"\r" not in chunk
 
     def _with_plain_line_ends(self, chunk: bytes) -> bytes:
         if self._after_cr and chunk:

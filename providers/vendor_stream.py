@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, MutableMapping
+from functools import partial
 from typing import Any, Protocol
 
 from logging_config import debug_with_context
@@ -27,6 +28,8 @@ class RawResponse(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]: ...
+    @property
+    def extensions(self) -> MutableMapping[str, Any]: ...
     def aiter_raw(self) -> AsyncIterator[bytes]: ...
 
 
@@ -49,12 +52,12 @@ async def read_batches(response: RawResponse, decoder: Decoder, max_event_bytes:
     """
     _check_headers(response.headers)
     reader = SSEReader(max_event_bytes)
-    chunks = response.aiter_raw()
+    read = response.extensions.get("read") or partial(anext, response.aiter_raw(), None)
     heard = False
     at_end = False
     while not (decoder.ended or at_end):
         try:
-            chunk = await anext(chunks, None)
+            chunk = await read()
         except Exception as error:
             if decoder.finish and decoder.finish.sure:
                 return  # the answer is whole: what its socket does now turns no success into failure

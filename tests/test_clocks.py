@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -108,6 +109,7 @@ class PingingProvider(ScriptedProvider):
         super().__init__(model_fallback=None, **clocks)
         self._events = events
         self.headers = {"content-type": "text/event-stream"}
+        self.extensions: dict[str, Any] = {}
 
     async def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
         async for batch in read_batches(self, ChatCompletionsDecoder(), 1000):

@@ -59,6 +59,7 @@ class CutResponse:
 
     chunks: list[bytes]
     headers: dict[str, str] = field(default_factory=lambda: EVENT_STREAM)
+    extensions: dict[str, Any] = field(default_factory=dict)
 
     async def aiter_raw(self) -> AsyncIterator[bytes]:
         for chunk in self.chunks:

@@ -123,6 +123,7 @@ class CutResponse:
 
     chunks: list[bytes]
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
+    extensions: dict[str, Any] = field(default_factory=dict)
 
     async def aiter_raw(self) -> AsyncIterator[bytes]:
         for chunk in self.chunks:

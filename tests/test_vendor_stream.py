@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,7 @@ class ScriptedResponse:
     def __init__(self, *reads: bytes | Exception, headers: Mapping[str, str] = EVENT_STREAM) -> None:
         self._reads = reads
         self.headers = headers
+        self.extensions: dict[str, Any] = {}
         self.read = 0
 
     async def aiter_raw(self) -> AsyncIterator[bytes]:
