@@ -43,7 +43,8 @@ def http_protocol(settings: Settings) -> Callable[..., FirmHttpProtocol]:
 class FirmHttpProtocol(HttpToolsProtocol):
     """One connection. An app finds in `scope["extensions"]` what a server can do for it, and no other one does.
 
-    `gateway.abort`: a function that drops the connection at once; `gateway.body_seconds`: how long its body may take.
+    `gateway.abort`: a function that drops the connection at once; `gateway.body_seconds`: how long its body may take;
+    `gateway.send`: the server's own `send`, for what no middleware has to see.
     """
 
     def __init__(self, door: Door, **options: Any) -> None:
@@ -146,6 +147,8 @@ class FirmHttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         super().on_headers_complete()
+        extensions: Any = self.scope["extensions"]
+        extensions["gateway.send"] = self.cycle.send
         self._part = "body"
         self.cycle.keep_alive = self._keeps_alive = self.cycle.keep_alive and not self._is_stopping
         if self.pipeline:
