@@ -3,7 +3,8 @@
 
 import { Marked, Lexer, Parser } from "../vendor/marked/marked.esm.js";
 
-const HARMLESS_TAG = /^<\/?(?:b|br|em|i|kbd|mark|s|strong|sub|sup|u)\s*\/?>$/i;
+const LINE_BREAK = /^<br\s*\/?>$/i;
+const PAIR = /^<(b|em|i|kbd|mark|s|strong|sub|sup|u)>([^<]*)<\/\1>/i;
 const MATH = /^(?:\$\$[^]+?\$\$|\\\([^]+?\\\)|\\\[[^]+?\\\]|\$(?![\s$])[^$\n]*?[^\s$\\]\$(?!\d))/;
 const MATH_START = /\$|\\[([]/;
 
@@ -20,9 +21,23 @@ const math = {
   renderer: ({ raw }) => `<span class="math">${escapeHtml(raw)}</span>`,
 };
 
+/** The few tags that models use for want of Markdown, as H<sub>2</sub>O; an open one alone stays text. */
+const pair = {
+  name: "pair",
+  level: "inline",
+  start: (source) => source.match(/<[a-z]/i)?.index,
+  tokenizer(source) {
+    const found = PAIR.exec(source);
+    return found ? { type: "pair", raw: found[0], tag: found[1], tokens: this.lexer.inlineTokens(found[2]) } : undefined;
+  },
+  renderer({ tag, tokens }) {
+    return `<${tag}>${this.parser.parseInline(tokens)}</${tag}>`;
+  },
+};
+
 const renderer = {
   html({ text, block }) {
-    if (HARMLESS_TAG.test(text.trim())) return text;
+    if (LINE_BREAK.test(text.trim())) return "<br>";
     return block ? `<p class="raw">${escapeHtml(text.trimEnd())}</p>` : escapeHtml(text);
   },
   image({ href, text }) {
@@ -36,18 +51,17 @@ const renderer = {
 };
 
 const dialect = new Marked({ gfm: true, breaks: false });
-dialect.use({ extensions: [math], renderer });
+dialect.use({ extensions: [math, pair], renderer });
 
 /**
  * The top-level blocks of a text; each has its source as `raw`, and these join to the text.
- * `links` are the link definitions that are known; those in the text are added to them.
+ * `links` are the link definitions that are known already; returned are these and those in the text.
  */
 export function readBlocks(text, links) {
   const lexer = new Lexer(dialect.defaults);
   Object.assign(lexer.tokens.links, links);
   const blocks = lexer.lex(text);
-  Object.assign(links, blocks.links);
-  return [...blocks];
+  return { blocks: [...blocks], links: blocks.links };
 }
 
 export const toHtml = (blocks) => new Parser(dialect.defaults).parse(blocks);

@@ -1,18 +1,19 @@
 // Markdown that grows while it is shown. Blocks that are followed by others are done and stay as they are; only the
-// last one is made anew, so that a long answer costs no more a frame than a short one.
+// last one is made anew, or grows at its end, so that a long answer costs no more a frame than a short one.
 
 import { readBlocks, toHtml } from "../text/markdown.js";
 import { sanitizeMarkdown } from "../text/sanitiser.js";
 import { dressCodeBlocks } from "./code_blocks.js";
-
-const LONG_CODE = 2000; // characters
+import { growCode } from "./growing_code.js";
+import { growItems } from "./growing_items.js";
 
 export class GrowingMarkdown {
   #element;
   #settled = 0; // characters of the text whose blocks are done
-  #tail = []; // the nodes of the last block
-  #links = {};
-  #openCode = null; // the text node of a code block that is still being written, and how much it has
+  #tail = []; // the nodes of the last block, which may still grow
+  #grower = null; // what makes it grow without making it anew
+  #lengths = []; // of these blocks
+  #links = {}; // the definitions among them
 
   constructor(element) {
     this.#element = element;
@@ -22,34 +23,49 @@ export class GrowingMarkdown {
   show(text, { isLast = false } = {}) {
     const source = text.replaceAll("\r\n", "\n").replaceAll("\r", "\n");
     this.#grow(source, isLast);
-    if (!isLast || !Object.keys(this.#links).length) return;
-    this.#clear(); // a link may be defined after the block that has it
+    if (!isLast || this.#isAsIfAtOnce(source)) return;
+    this.reset();
     this.#grow(source, true);
+  }
+
+  /** Whether the text at once would have looked the same: no link defined after its use, no block that joined another late. */
+  #isAsIfAtOnce(source) {
+    const { blocks, links } = readBlocks(source, {});
+    return !Object.keys(links).length && String(blocks.map((block) => block.raw.length)) === String(this.#lengths);
   }
 
   /** Forgets what was shown: another text begins. */
   reset() {
-    this.#clear();
     this.#links = {};
-  }
-
-  #clear() {
+    this.#lengths = [];
     this.#element.replaceChildren();
     this.#settled = 0;
     this.#tail = [];
-    this.#openCode = null;
+    this.#grower = null;
   }
 
   #grow(source, isLast) {
-    const blocks = readBlocks(source.slice(this.#settled), this.#links);
+    const { blocks } = readBlocks(source.slice(this.#settled), this.#links);
     const last = isLast ? blocks.length : blocks.findLastIndex((block) => block.type !== "space");
-    const [done, open] = [blocks.slice(0, last), blocks.slice(last)];
-    if (!done.length && this.#growCode(open[0])) return;
-    for (const node of this.#tail) node.remove();
-    this.#append(done);
-    this.#settled += done.reduce((length, block) => length + block.raw.length, 0);
-    this.#tail = this.#append(open);
-    this.#openCode = this.#findOpenCode(open[0]);
+    if (this.#grower?.grow(blocks[0], isLast)) {
+      if (last > 0) this.#settle(blocks, last, 1);
+    } else {
+      for (const node of this.#tail) node.remove();
+      this.#settle(blocks, last, 0);
+    }
+  }
+
+  /** Shows the blocks from the `first` on, of which those before the `last` are done. */
+  #settle(blocks, last, first) {
+    this.#append(blocks.slice(first, last));
+    for (const block of blocks.slice(0, last)) {
+      this.#settled += block.raw.length;
+      this.#lengths.push(block.raw.length);
+      if (block.type === "def") this.#links[block.tag] ??= block;
+    }
+    this.#tail = this.#append(blocks.slice(last));
+    const [block, element] = [blocks[last], this.#tail.find((node) => node.nodeType === Node.ELEMENT_NODE)];
+    this.#grower = element ? (growCode(block, element) ?? growItems(block, element)) : null;
   }
 
   #append(blocks) {
@@ -60,22 +76,4 @@ export class GrowingMarkdown {
     this.#element.append(fragment);
     return nodes;
   }
-
-  /** Long code is not made anew for each of its lines: these are put at its end. It gets its colours when it is done. */
-  #growCode(block) {
-    const code = this.#openCode;
-    if (!code || !isLongCode(block) || !block.text.startsWith(code.text)) return false;
-    code.element.append(block.text.slice(code.text.length));
-    code.text = block.text;
-    return true;
-  }
-
-  #findOpenCode(block) {
-    if (!isLongCode(block)) return null;
-    const element = this.#tail.find((node) => node.querySelector)?.querySelector("code");
-    element.textContent = block.text;
-    return { element, text: block.text };
-  }
 }
-
-const isLongCode = (block) => block?.type === "code" && block.text.length > LONG_CODE;
