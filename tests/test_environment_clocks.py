@@ -19,7 +19,7 @@ WALL_CLOCK = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "d
 NOT_SERVING = {"tests", "benchmarks", "simulator", "resilience", "scripts"}  # what stands beside the gateway
 
 MAY_READ_IT = {
-    "providers/errors.py": "a vendor's Retry-After may be a date: the wait until then, in the bounds of any wait",
+    "providers/retry_after.py": "a vendor's Retry-After may be a date: the wait until then, in the bounds of any wait",
     "providers/health.py": "the time of day of an observation, for people; its age is counted on the monotonic clock",
     "web/errors.py": "an error's timestamp",
 }
