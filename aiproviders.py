@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chat_log import ChatLog
+from closing import close_surely
 from models import ChatIdentity, ChatRequest, Event, GatewayError, Prompt
 from prompt_engineering import build_prompt
 from providers.attempts import Chain
 from providers.base import BaseProvider
 from providers.factory import ProviderFactory
 from providers.health import ProviderHealth
-from providers.vendor_stream import close_surely
 
 _TEST_MESSAGE = "Answer with the word OK."
 _CHECK_PATIENCE_SECONDS = 2.0

@@ -182,7 +182,10 @@ def _attach(source: logging.Logger, handler: logging.Handler, level: str) -> Non
 
 def _is_fit_to_log(record: logging.LogRecord) -> bool:
     """Ours, or at least a WARNING. A filter of handlers, for an SDK may set its own loggers' levels."""
-    if record.levelno >= logging.WARNING or record.name.partition(".")[0] == "gateway":
+    source = record.name.partition(".")[0]
+    if source == "urllib3":
+        return False  # Sentry's transport, which complains of each of its retries while Sentry is down
+    if record.levelno >= logging.WARNING or source == "gateway":
         return True
     return record.name == "uvicorn.error" and record.levelno >= logging.INFO
 

@@ -29,7 +29,7 @@ from redaction import hide_secrets
 from simulator import Simulator
 from web.drain import Chats, Drain, Supervisor, keep_signals
 from web.errors import handle_error
-from web.guards import OriginGuard, StreamLimit
+from web.guards import BodyRoom, OriginGuard, StreamLimit
 from web.middleware import LastResortMiddleware, RequestIdMiddleware
 from web.openapi import describe
 from web.page import page_files
@@ -89,7 +89,13 @@ def _lifespan(
             stack.push_async_callback(gateway.aclose)
             await gateway.factory.warm()
             _say_what_is_served(lived, gateway)
-            app.state.house = House(lived, gateway, StreamLimit(lived.max_streams), app.state.drain)
+            app.state.house = House(
+                settings=lived,
+                gateway=gateway,
+                streams=StreamLimit(lived.max_streams),
+                bodies=BodyRoom(lived.max_body_bytes),
+                drain=app.state.drain,
+            )
             gc.collect()
             gc.freeze()  # a full collection over all that the SDKs loaded would stop the loop for 130 ms
             yield

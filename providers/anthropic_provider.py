@@ -13,13 +13,14 @@ import httpx2
 import msgspec
 from anthropic.resources.messages.messages import DEPRECATED_MODELS
 
+from closing import close_surely
 from configuration import ProviderSettings
 from models import Delta, Finish, FinishReason, ImagePart, Prompt, TextPart, ToolCallDelta, Usage
 from providers.base import BaseProvider
 from providers.errors import vendor_error
 from providers.http_client import api_key, make_http_client, open_stream
 from providers.sse_reader import Frame
-from providers.vendor_stream import Batch, Decoder, close_surely, read_batches
+from providers.vendor_stream import Batch, Decoder, read_batches
 
 _SETTLING_SECONDS = 0.1  # from `message_stop` to the stream's end, which comes with it
 _LOWEST_EFFORT = "low"  # of anthropic.types.OutputConfigParam

@@ -136,8 +136,9 @@ class Chain:
         return next((p for p in places if not wants_other or self._links[p].provider != self.link.provider), None)
 
     def verdict(self, last: GatewayError) -> GatewayError:
-        """The error to tell, with all attempts in it: `last` after content, else the most actionable."""
-        told = last if last.stage == "after_content" else min(self._failures, key=_rank)
+        """The error to tell, with all attempts in it: a break or a bug as it is, else the most actionable."""
+        is_final = last.stage == "after_content" or last.code == "internal_error"
+        told = last if is_final else min(self._failures, key=_rank)
         waits = [error.retry_after for error in self._failures if error.retry_after is not None]
         if told.kind.retryable and waits:
             told.retry_after = max(waits)

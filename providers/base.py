@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
 from typing import ClassVar, cast
 
+from closing import close_surely
 from configuration import ProviderSettings
 from error_reporting import report_misconfiguration
 from logging_config import debug_with_context
@@ -22,7 +23,7 @@ from providers.breaker import Breaker
 from providers.deadline import Deadline, DeadlineError
 from providers.errors import translate
 from providers.health import ProviderHealth
-from providers.vendor_stream import Batch, close_surely
+from providers.vendor_stream import Batch
 
 _logger = logging.getLogger("gateway.providers")
 

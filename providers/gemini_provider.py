@@ -17,13 +17,14 @@ from google.genai.errors import APIError
 from google.genai.types import HttpOptions, HttpRetryOptions
 from httpx_aiohttp.httpx2 import Httpx2AiohttpClient
 
+from closing import close_surely
 from configuration import ProviderSettings
 from models import Delta, Finish, FinishReason, GatewayError, ImagePart, Prompt, TextPart, ToolCallDelta, Usage
 from providers.base import BaseProvider
 from providers.errors import vendor_error
 from providers.http_client import api_key, make_http_client, request_headers
 from providers.sse_reader import Frame
-from providers.vendor_stream import Batch, Decoder, close_surely, read_batches
+from providers.vendor_stream import Batch, Decoder, read_batches
 
 _API_VERSION = "v1"  # google.genai's own default
 _SETTLING_SECONDS = 1.0  # text may follow the first finish reason

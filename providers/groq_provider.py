@@ -8,12 +8,13 @@ from typing import ClassVar
 import groq
 import httpx
 
+from closing import close_surely
 from configuration import ProviderSettings
 from models import Prompt
 from providers.base import BaseProvider
 from providers.chat_completions import ChatCompletionsDecoder, to_messages
 from providers.http_client import api_key, make_http_client, open_stream
-from providers.vendor_stream import Batch, close_surely, read_batches
+from providers.vendor_stream import Batch, read_batches
 
 _PATH = "/openai/v1/chat/completions"
 _LOWEST_EFFORT = "low"  # of the gpt-oss models, as groq.types.chat.completion_create_params says

@@ -5,22 +5,16 @@ A batch is what one read of the vendor's socket brought. This room knows no vend
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
 from functools import partial
 from typing import Any, Protocol
 
-from logging_config import debug_with_context
 from models import Delta, Finish, GatewayError
 from providers.errors import translate
 from providers.sse_reader import Frame, SSEReader
 
 Batch = list[Delta | Finish]
-
-_CLOSE_SECONDS = 1.0
-_logger = logging.getLogger("gateway.providers")
 
 
 class RawResponse(Protocol):
@@ -97,17 +91,3 @@ def _check_headers(headers: Mapping[str, str]) -> None:
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "text/event-stream":
         raise GatewayError("upstream_bad_response", reason="content_type", detail={"content_type": media_type})
-
-
-async def close_surely(closing: Coroutine[Any, Any, None]) -> None:
-    """Await a close to its end, for a second at most; a cancellation that comes meanwhile does not stop it."""
-    task = asyncio.ensure_future(_close(closing))
-    await asyncio.shield(task)
-
-
-async def _close(closing: Coroutine[Any, Any, None]) -> None:
-    try:
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await closing
-    except Exception as error:  # noqa: BLE001 - nothing is left to do, and it must not hide what led to it
-        debug_with_context(_logger, "closing a vendor's stream failed", error=type(error).__name__)

@@ -216,7 +216,7 @@ def test_repeats_are_bounded_too() -> None:
         (("upstream_timeout", "upstream_quota"), "upstream_quota"),
         (("upstream_truncated", "upstream_auth"), "upstream_truncated"),
         (("context_length_exceeded", "upstream_timeout"), "upstream_timeout"),
-        (("upstream_timeout", "internal_error"), "upstream_timeout"),
+        (("upstream_timeout", "internal_error"), "internal_error"),
     ],
 )
 def test_most_actionable_error_is_told(codes: tuple[str, str], told: str) -> None:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from configuration import Settings
 from models import GatewayError
-from web.guards import read_chat_request
+from web.guards import BodyRoom, read_chat_request
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -38,7 +38,9 @@ def build_request(chunks: list[bytes], *headers: tuple[str, str]) -> Request:
 
 
 async def read(body: bytes, *headers: tuple[str, str], settings: Settings = ROOMY) -> ChatRequest:
-    return await read_chat_request(build_request([body], *(headers or (JSON,))), settings)
+    return await read_chat_request(
+        build_request([body], *(headers or (JSON,))), settings, BodyRoom(settings.max_body_bytes)
+    )
 
 
 async def refuse(body: bytes, *headers: tuple[str, str], settings: Settings = ROOMY) -> GatewayError:
@@ -223,7 +225,9 @@ async def test_announced_size_is_refused_unread(length: str) -> None:
     """A Content-Length over the limit, or none at all that is a number, is refused before a byte is read."""
     left = [chat()]
     with pytest.raises(GatewayError, match="MAX_BODY_BYTES is 5000") as raised:
-        await read_chat_request(build_request(left, JSON, ("content-length", length)), LIMITS)
+        await read_chat_request(
+            build_request(left, JSON, ("content-length", length)), LIMITS, BodyRoom(LIMITS.max_body_bytes)
+        )
     assert (raised.value.code, left) == ("payload_too_large", [chat()])
 
 
@@ -231,7 +235,7 @@ async def test_unannounced_size_is_refused_at_the_limit() -> None:
     """A chunked body is read no further than the chunk that crosses the limit."""
     left = [b"x" * 3_000] * 9
     with pytest.raises(GatewayError, match="MAX_BODY_BYTES is 5000") as raised:
-        await read_chat_request(build_request(left, JSON), LIMITS)
+        await read_chat_request(build_request(left, JSON), LIMITS, BodyRoom(LIMITS.max_body_bytes))
     assert (raised.value.code, len(left)) == ("payload_too_large", 7)
 
 
@@ -243,7 +247,7 @@ async def test_client_leaving_with_half_a_body_is_no_bug() -> None:
 
     request = Request({"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}, receive)
     with pytest.raises(GatewayError, match="request_timeout"):
-        await read_chat_request(request, ROOMY)
+        await read_chat_request(request, ROOMY, BodyRoom(ROOMY.max_body_bytes))
 
 
 @pytest.mark.parametrize(
@@ -298,3 +302,16 @@ async def test_nearly_a_chat_is_a_chat_or_refused(fields: dict[str, Any], cut: i
     """So is JSON that comes close, whole or cut short."""
     body = json.dumps(fields).encode()
     await judge(body[: len(body) - cut])
+
+
+async def test_bodies_share_a_bounded_room() -> None:
+    """However many clients send at once, what their bodies hold is bounded; the one too many is told to come back."""
+    room = BodyRoom(LIMITS.max_body_bytes)
+    room.take(31 * LIMITS.max_body_bytes)
+    body = b" " * LIMITS.max_body_bytes
+    with pytest.raises(GatewayError, match="invalid_json"):
+        await read_chat_request(build_request([body], JSON), LIMITS, room)
+    room.take(1)
+    with pytest.raises(GatewayError, match="overloaded"):
+        await read_chat_request(build_request([body[:-1], b" "], JSON), LIMITS, room)
+    room.take(LIMITS.max_body_bytes - 1)  # all else was given back

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from closing import close_surely
 from models import Delta, Finish, GatewayError
 from providers.sse_reader import Frame
-from providers.vendor_stream import Batch, Decoder, close_surely, read_batches
+from providers.vendor_stream import Batch, Decoder, read_batches
 
 EVENT_STREAM = {"content-type": "text/event-stream; charset=utf-8"}
 LIMIT = 1000
@@ -228,7 +229,7 @@ async def test_failing_close_hides_nothing() -> None:
 
 async def test_hanging_close_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A close that never ends holds nobody for longer than its time."""
-    monkeypatch.setattr("providers.vendor_stream._CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr("closing._CLOSE_SECONDS", 0.01)
     closing = Closing()
     await asyncio.wait_for(close_surely(closing.close()), 5)
     assert not closing.ended

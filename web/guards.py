@@ -22,6 +22,7 @@ from models import ChatRequest, GatewayError
 from web.errors import error_response
 
 _MAX_FINDINGS = 10
+_BODIES_AT_ONCE = 32
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # one level down, one up, as signed bytes
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
@@ -96,13 +97,30 @@ class StreamLimit:
             self.all_free.set()
 
 
-async def read_chat_request(request: Request, settings: Settings) -> ChatRequest:
+class BodyRoom:
+    """How many bytes of bodies may be coming in at once, over all clients: a few dozen of the largest."""
+
+    def __init__(self, max_body_bytes: int) -> None:
+        self._free = _BODIES_AT_ONCE * max_body_bytes
+
+    def take(self, size: int) -> None:
+        """Take room for so many bytes. Raises GatewayError `overloaded`."""
+        if size > self._free:
+            raise GatewayError("overloaded", "The gateway is at its limit of bodies coming in.", retry_after=1)
+        self._free -= size
+
+    def give_back(self, size: int) -> None:
+        """Give back what was taken."""
+        self._free += size
+
+
+async def read_chat_request(request: Request, settings: Settings, room: BodyRoom) -> ChatRequest:
     """The body, read under its limits, as a valid ChatRequest.
 
-    Raises GatewayError `unsupported_media_type`, `payload_too_large`, `invalid_json` or `invalid_request`.
+    Raises GatewayError `unsupported_media_type`, `payload_too_large`, `overloaded`, `invalid_json`, `invalid_request`.
     """
     _check_media_type(request)
-    body = await _read_body(request, settings.max_body_bytes)
+    body = await _read_body(request, settings.max_body_bytes, room)
     fields = _decode(body, settings)
     try:
         chat = ChatRequest.model_validate(fields)
@@ -121,7 +139,7 @@ def _check_media_type(request: Request) -> None:
         raise GatewayError("unsupported_media_type", "Send the body uncompressed.")
 
 
-async def _read_body(request: Request, limit: int) -> bytes:
+async def _read_body(request: Request, limit: int, room: BodyRoom) -> bytes:
     length = request.headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit() or int(length) > limit:
         raise _too_large(length, limit)
@@ -130,6 +148,7 @@ async def _read_body(request: Request, limit: int) -> bytes:
     try:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
+                room.take(len(chunk))
                 body += chunk
                 if len(body) > limit:
                     raise _too_large(f"over {limit}", limit)
@@ -137,6 +156,8 @@ async def _read_body(request: Request, limit: int) -> bytes:
         raise GatewayError("request_timeout", "The client left before its body had come.") from None
     except TimeoutError:
         raise GatewayError("request_timeout", f"The body did not come within {seconds:g} seconds.") from None
+    finally:
+        room.give_back(len(body))
     return bytes(body)
 
 

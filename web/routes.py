@@ -15,7 +15,7 @@ from configuration import VERSION, Settings
 from logging_config import conversation_id_context, request_id_context
 from models import ChatIdentity, ChatRequest, GatewayError
 from web.drain import Drain
-from web.guards import StreamLimit, check_key, read_chat_request
+from web.guards import BodyRoom, StreamLimit, check_key, read_chat_request
 from web.openapi import CHAT, HEALTH, LIVE, PROVIDER_HEALTH
 from web.page import page_response
 from web.protocols.native import NativeEncoder
@@ -32,6 +32,7 @@ class House:
     settings: Settings
     gateway: Gateway
     streams: StreamLimit
+    bodies: BodyRoom
     drain: Drain
 
 
@@ -46,7 +47,7 @@ async def chat(provider: str, request: Request) -> Response:
     check_key(request, house.settings.gateway_api_keys)
     house.drain.check()
     is_demo = house.gateway.factory.settings(provider).demo
-    asked = await read_chat_request(request, house.settings)
+    asked = await read_chat_request(request, house.settings, house.bodies)
     identity = _identify(provider, asked)
     encoder = (NativeEncoder if asked.stream else WholeAnswerEncoder)(identity, demo=is_demo)
     headers = {"X-Gateway-Provider": provider} | ({"X-Gateway-Demo": "true"} if is_demo else {})

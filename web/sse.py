@@ -20,8 +20,8 @@ from typing import Protocol
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from closing import close_surely
 from models import Event, Fallback, GatewayError, Restart, Start
-from providers.vendor_stream import close_surely
 
 _HEARTBEAT = b": keep-alive\n\n"
 

@@ -1,0 +1,28 @@
+"""Closing to the end, whatever comes between: cleanup that a cancellation must not cut short."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from logging_config import debug_with_context
+
+_CLOSE_SECONDS = 1.0
+
+_logger = logging.getLogger("gateway.closing")
+
+
+async def close_surely(closing: Coroutine[Any, Any, None]) -> None:
+    """Await a close to its end, for a second at most; a cancellation that comes meanwhile does not stop it."""
+    task = asyncio.ensure_future(_close(closing))
+    await asyncio.shield(task)
+
+
+async def _close(closing: Coroutine[Any, Any, None]) -> None:
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await closing
+    except Exception as error:  # noqa: BLE001 - nothing is left to do, and it must not hide what led to it
+        debug_with_context(_logger, "closing failed", error=type(error).__name__)
