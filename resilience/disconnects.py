@@ -61,7 +61,7 @@ async def leave(port: int, chance: random.Random, moments: Counter[str]) -> None
                 await reader.readuntil(_MARKS[moment])
         moments[moment] += 1
     except (TimeoutError, EOFError):
-        moments["before its moment"] += 1  # the vendor is silent: a client that has waited enough
+        moments["in silence"] += 1  # the vendor says no more: its moment does not come
     finally:
         way(writer)
 

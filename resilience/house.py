@@ -11,12 +11,14 @@ from pathlib import Path
 import httpx
 
 from benchmarks.processes import NO_VARIABLES, Process, gateway
+from resilience.load import tick
 from resilience.watched import Report, read_report
 from simulator import Behaviour, Simulator
 
 PROVIDERS = {"gpt": "OPENAI", "claude": "ANTHROPIC", "gemini": "GEMINI", "groq": "GROQ"}
 DEFAULT, FALLBACK = "default", "fallback"
 _SETTLE_SECONDS = 30.0
+_LET_GO_SECONDS = 90.0  # 60 of a kept connection, and the time of the last stalled chat
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,13 @@ class RunningHouse:
     def console(self) -> str:
         """What it has written there so far."""
         return (self.folder / "console").read_text(encoding="utf-8")
+
+    async def sleep(self) -> Holdings:
+        """What it holds when it has let go its idle connections to the vendors, too, which takes it a minute."""
+        async for second in tick(1):
+            if second > _LET_GO_SECONDS or not self.simulator.summary()["open_connections"]:
+                break
+        return await self.rest()
 
     async def rest(self) -> Holdings:
         """What it holds when no chat is under way, or still after half a minute, whichever is first."""
