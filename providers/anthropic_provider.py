@@ -13,7 +13,6 @@ import httpx2
 import msgspec
 from anthropic.resources.messages.messages import DEPRECATED_MODELS
 
-from closing import close_surely
 from configuration import ProviderSettings
 from models import Delta, Finish, FinishReason, ImagePart, Prompt, TextPart, ToolCallDelta, Usage
 from providers.base import BaseProvider
@@ -22,6 +21,7 @@ from providers.http_client import api_key, make_http_client, open_stream
 from providers.sse_reader import Frame
 from providers.vendor_stream import Batch, Decoder, read_batches
 
+_PATH = "/v1/messages"
 _SETTLING_SECONDS = 0.1  # from `message_stop` to the stream's end, which comes with it
 _LOWEST_EFFORT = "low"  # of anthropic.types.OutputConfigParam
 
@@ -58,13 +58,11 @@ class AnthropicProvider(BaseProvider):
     async def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
         parameters = {"output_config": {"effort": self.settings.reasoning_effort or _LOWEST_EFFORT}}
         body = to_body(prompt, model, self.settings.max_tokens) | self.accepted(model, parameters)
-        response = await open_stream(self._client, "/v1/messages", body, httpx2.Response, anthropic.AsyncStream[object])
-        try:
+        stream = open_stream(self._client, _PATH, body, httpx2.Response, anthropic.AsyncStream[object])
+        async with stream as response:
             self.note_opened(model, message_id, response.headers.get("request-id"))
             async for batch in read_batches(response, MessagesDecoder(), self.settings.max_event_bytes):
                 yield batch
-        finally:
-            await close_surely(response.aclose())
 
     async def retrieve_model(self, model: str) -> None:
         await self._client.models.retrieve(model)

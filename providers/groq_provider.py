@@ -8,7 +8,6 @@ from typing import ClassVar
 import groq
 import httpx
 
-from closing import close_surely
 from configuration import ProviderSettings
 from models import Prompt
 from providers.base import BaseProvider
@@ -45,13 +44,11 @@ class GroqProvider(BaseProvider):
         }
         body = {"model": model, "messages": to_messages(prompt), "stream": True}
         body |= self.accepted(model, parameters)
-        response = await open_stream(self._client, _PATH, body, httpx.Response, groq.AsyncStream[object])
-        try:
+        stream = open_stream(self._client, _PATH, body, httpx.Response, groq.AsyncStream[object])
+        async with stream as response:
             self.note_opened(model, message_id, response.headers.get("x-request-id"))
             async for batch in read_batches(response, ChatCompletionsDecoder(), self.settings.max_event_bytes):
                 yield batch
-        finally:
-            await close_surely(response.aclose())
 
     async def retrieve_model(self, model: str) -> None:
         await self._client.models.retrieve(model)

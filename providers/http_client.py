@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import httpx2
 
+from closing import close_surely
 from configuration import ProviderSettings
 from logging_config import request_id_context
 from providers.connection import Pool
@@ -45,21 +47,16 @@ def api_key(settings: ProviderSettings) -> str:
     return settings.api_key.get_secret_value() if settings.api_key else "none"
 
 
-class OpenResponse(RawResponse, Protocol):
-    """A response that is to be closed."""
-
-    async def aclose(self) -> None: ...
-
-
+@asynccontextmanager
 async def open_stream(
     client: Any, path: str, body: dict[str, object], response_class: type, stream_class: type
-) -> OpenResponse:
-    """The unread answer to a POST through a Stainless SDK's client (openai, anthropic, groq); the caller closes it.
+) -> AsyncIterator[RawResponse]:
+    """The unread answer to a POST through a Stainless SDK's client (openai, anthropic, groq), closed at the end.
 
     Asked to cast a stream to its HTTP library's own response class, the SDK gives that response as it is: the lowest
     seam that it supports. Raises the SDK's typed errors.
     """
-    response: OpenResponse = await client.post(
+    response = await client.post(
         path,
         cast_to=response_class,
         body=body,
@@ -67,7 +64,10 @@ async def open_stream(
         stream=True,
         stream_cls=stream_class,
     )
-    return response
+    try:
+        yield response
+    finally:
+        await close_surely(response.aclose())
 
 
 def request_headers() -> dict[str, str]:

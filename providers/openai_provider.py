@@ -11,7 +11,6 @@ from typing import ClassVar
 import httpx2
 import openai
 
-from closing import close_surely
 from configuration import ProviderSettings
 from models import Prompt
 from providers.base import BaseProvider
@@ -59,13 +58,11 @@ class OpenAIProvider(BaseProvider):
     async def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
         body = {"model": model, "messages": to_messages(prompt), "stream": True}
         body |= self.accepted(model, self.parameters())
-        response = await open_stream(self._client, _PATH, body, httpx2.Response, openai.AsyncStream[object])
-        try:
+        stream = open_stream(self._client, _PATH, body, httpx2.Response, openai.AsyncStream[object])
+        async with stream as response:
             self.note_opened(model, message_id, response.headers.get("x-request-id"))
             async for batch in read_batches(response, ChatCompletionsDecoder(), self.settings.max_event_bytes):
                 yield batch
-        finally:
-            await close_surely(response.aclose())
 
     async def retrieve_model(self, model: str) -> None:
         await self._client.models.retrieve(model)
