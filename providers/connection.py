@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_reusable(self) -> bool:
         """Whether another request may go out on it: its answer has been read whole, and the vendor keeps alive."""
-        return self.is_open and self._is_kept_alive and not self._lost
+        return self.is_open and self._is_kept_alive and not (self._lost or self._is_paused)
 
     def abort(self) -> None:
         """Close at once, whatever is unsent."""

@@ -219,6 +219,15 @@ async def test_unread_answer_is_closed_at_once() -> None:
         await asyncio.wait_for(to.gone.wait(), 1)
 
 
+async def test_answer_that_came_unread_stops_no_other_request() -> None:
+    """One so large that it stopped the socket, and whole: its connection is not kept, for nothing more comes on it."""
+    large = b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + bytes(70_000)
+    async with asyncio.timeout(5), vendor(large, CHUNKED) as to, pool() as connections:
+        connection, _ = await connections.ask(to.origin, REQUEST)
+        connections.give_back(to.origin, connection)
+        assert (await ask(connections, to))[1] == b"Hello world"
+
+
 async def test_cancelled_request_closes_its_connection() -> None:
     """Whoever stops waiting for the head stops the vendor too."""
     async with vendor(silence) as to, pool() as connections:
