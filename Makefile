@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test fuzz faults coverage lint types bench dead-default disconnects soak rolling-restart storm lock vendor-js clean venv venv-dev
+.PHONY: help run test fuzz faults coverage lint types bench dead-default disconnects soak rolling-restart storm lock vendor-js page-tools screenshots clean venv venv-dev
 
 # A caller's own Python settings must neither shadow nor change what the locks name.
 unexport PYTHONPATH PYTHONHOME
@@ -13,6 +13,7 @@ unexport UV_CONSTRAINT UV_OVERRIDE UV_PRERELEASE UV_RESOLUTION
 PYTHON ?=
 ARGS ?=
 VENV_PYTHON := .venv/bin/python
+AXE_VERSION := 4.14.1
 COMPILE_LOCK := $(VENV_PYTHON) -m uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--exclude-newer "7 days" --upgrade --custom-compile-command "make lock"
 
@@ -66,8 +67,14 @@ lock: venv-dev ## Renew the locks with the newest releases that are at least 7 d
 vendor-js: venv-dev ## Renew the page's libraries with the newest npm releases that are at least 7 days old
 	@$(VENV_PYTHON) scripts/vendor_js.py
 
+page-tools: ## Put axe-core, with which the tests look at the page's accessibility, into node_modules/
+	@npm install --silent --no-save --no-package-lock --ignore-scripts axe-core@$(AXE_VERSION)
+
+screenshots: venv-dev ## Take the pictures in docs/screenshots/ from the running page
+	@$(VENV_PYTHON) -m tests.page_screenshots
+
 clean: ## Remove .venv, caches and reports
-	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
+	@rm -rf .venv node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv:

@@ -152,7 +152,7 @@ async def test_markdown_is_shown(browser: Browser, tmp_path: Path) -> None:
     )
     async with simulated_page(browser, tmp_path, {"luna": Scripted(in_pieces(text))}) as (chat, _):
         shown = (await chat.ask_and_wait("Show me.")).locator(".markdown")
-        assert await shown.locator("h1").inner_text() == "Title"
+        assert await shown.locator("h3").inner_text() == "Title"
         assert await shown.locator("td").all_inner_texts() == ["1", "2"]
         assert await shown.locator("li").all_inner_texts() == ["one", "two"]
         assert await shown.locator(".math").all_inner_texts() == ["$e^{i_1\\pi} + 1_2 = 0$", "\\(a_b*c*d\\)"]

@@ -47,6 +47,10 @@ const renderer = {
     const name = /^[\w+#.-]{1,30}/.exec(lang ?? "")?.[0];
     return `<pre><code${name ? ` class="language-${name}"` : ""}>${escapeHtml(text)}\n</code></pre>`;
   },
+  heading({ tokens, depth }) {
+    const level = Math.min(depth + 2, 6); // below the page's own headings
+    return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
+  },
   checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
 };
 

@@ -30,7 +30,7 @@ export class AnswerView {
     };
     const { notices, thinking, text, waiting, problem, facts } = this.#parts;
     this.#markdown = new GrowingMarkdown(text);
-    const heading = make("h3", { class: "visually-hidden" }, "Answer");
+    const heading = make("h2", { class: "visually-hidden" }, "Answer");
     this.element = make("article", { class: "answer" }, heading, notices, thinking, text, waiting, problem, facts);
     this.draw();
   }

@@ -19,7 +19,7 @@ export class QuestionView {
 
   #show() {
     const { text, images } = this.#turn;
-    const heading = make("h3", { class: "visually-hidden" }, "Question");
+    const heading = make("h2", { class: "visually-hidden" }, "Question");
     const bubble = make("div", { class: "bubble", dir: "auto" }, ...images.map(picture), make("p", {}, text));
     this.element.replaceChildren(heading, bubble, this.#buttons());
   }

@@ -6,7 +6,7 @@ import { make } from "./elements.js";
 import { oncePerFrame } from "./frames.js";
 import { QuestionView } from "./question_view.js";
 
-const NEAR_THE_END = 80; // pixels: whoever is that near wants to see what comes
+const NEAR_THE_END = 80; // pixels
 
 export class Thread {
   #element;
@@ -15,13 +15,16 @@ export class Thread {
   #views = new Map(); // turn → its answer's view
   #changed = new Set();
   #isFollowing = true;
+  #top = 0; // where the reader is, in pixels
+  #growth;
   #askForFrame = oncePerFrame(() => this.#draw());
 
   /** `actions` are what can be done with a turn: `edit(turn, text)`, `retry(turn)`, `curl(turn)`. */
   constructor(element, actions) {
     this.#element = element;
     this.#actions = actions;
-    element.addEventListener("scroll", () => (this.#isFollowing = this.#isNearTheEnd()), { passive: true });
+    element.addEventListener("scroll", () => this.#noteScroll(), { passive: true });
+    this.#growth = new ResizeObserver(() => this.#isFollowing && this.follow());
   }
 
   show(conversation) {
@@ -30,6 +33,8 @@ export class Thread {
     this.#changed.clear();
     const list = make("div", { class: "turns" });
     this.#element.replaceChildren(list);
+    this.#growth.disconnect();
+    this.#growth.observe(list);
     for (const turn of conversation.turns) this.add(turn);
     this.follow();
   }
@@ -61,7 +66,6 @@ export class Thread {
       else this.#addAnswer(turn);
     }
     this.#changed.clear();
-    if (this.#isFollowing) this.#element.scrollTop = this.#element.scrollHeight;
   }
 
   #addAnswer(turn) {
@@ -73,8 +77,11 @@ export class Thread {
     this.#element.firstElementChild.append(view.element);
   }
 
-  #isNearTheEnd() {
+  /** Whoever scrolls up wants to stay there; whoever comes back to the end wants to see what comes. */
+  #noteScroll() {
     const { scrollTop, scrollHeight, clientHeight } = this.#element;
-    return scrollHeight - scrollTop - clientHeight < NEAR_THE_END;
+    if (scrollHeight - scrollTop - clientHeight < NEAR_THE_END) this.#isFollowing = true;
+    else if (scrollTop < this.#top) this.#isFollowing = false;
+    this.#top = scrollTop;
   }
 }
