@@ -55,6 +55,7 @@ class _Delta(msgspec.Struct):
     reasoning_content: str | None = None  # vLLM, llama.cpp
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None  # what tool calls were before, and some servers still send
 
 
 class _Choice(msgspec.Struct):
@@ -124,6 +125,8 @@ class ChatCompletionsDecoder(Decoder):
                 batch.append(Delta(delta.content or "", reasoning or "", delta.refusal or ""))
             for call in delta.tool_calls or ():
                 batch.append(Delta(tool_call=_to_tool_call(call)))
+            if delta.function_call:
+                batch.append(Delta(tool_call=_to_tool_call(_ToolCall(0, delta.function_call))))
         if choice.finish_reason:
             known = _FINISH_REASONS.get(choice.finish_reason, "other")
             reason = "content_filter" if self._refused else known

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models import Delta, Finish, GatewayError, Usage
+from models import Delta, Finish, GatewayError, ToolCallDelta, Usage
 from providers.anthropic_provider import MessagesDecoder
 from providers.chat_completions import ChatCompletionsDecoder
 from providers.gemini_provider import GenerateContentDecoder
@@ -260,3 +260,14 @@ async def test_every_recording_is_played(corpus: Path, record_property: Callable
         played += 1
     record_property("recordings", f"{played} of {RECORDINGS}")
     assert played == RECORDINGS
+
+
+async def test_call_of_the_older_kind_is_a_tool_call() -> None:
+    """Before tool calls there were function calls, one an answer, and servers of one's own may still send them."""
+    pieces = ('{"name": "look_up"}', '{"arguments": "{}"}')
+    events = [f'data: {{"choices": [{{"index": 0, "delta": {{"function_call": {piece}}}}}]}}\n\n' for piece in pieces]
+    ending = 'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "function_call"}]}\n\ndata: [DONE]\n\n'
+    response = CutResponse([*(event.encode() for event in events), ending.encode()])
+    batches = [batch async for batch in read_batches(response, ChatCompletionsDecoder(), 1_000)]
+    calls = [event.tool_call for batch in batches for event in batch if isinstance(event, Delta)]
+    assert calls == [ToolCallDelta(0, "look_up", ""), ToolCallDelta(0, None, "{}")]
