@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from simulator.behaviours import (
     Behaviour,
+    Burst,
     Demo,
     Error,
     Paced,
@@ -23,6 +24,7 @@ from simulator.wires import WIRES, Thought, Wire
 __all__ = [
     "WIRES",
     "Behaviour",
+    "Burst",
     "Call",
     "Demo",
     "Ending",

@@ -24,10 +24,9 @@ async def serve(host: str, port: int, fault: str | None) -> None:
             default = fault_behaviour(f"fault-{fault}") if fault else None
             simulator = await stack.enter_async_context(Simulator(port, host=host, default=default, remembered=0))
             _say_variables(f"http://{simulator.host}:{simulator.port}")
-            print(
-                "# models: any; or silence, stall, heartbeats, truncated, reset, error-<status>, paced-<count>x<rate>,"
-            )
-            print(f"# fault-<name>, fault-<name>@after with a name of {', '.join(FAULTS)}")
+            print("# models: any; or silence, stall, stall-<count>, heartbeats, truncated, reset, error-<status>,")
+            loads = "paced-<count>x<rate>, stamped-<count>x<rate>, burst-<count>"
+            print(f"# {loads}, fault-<name>, fault-<name>@after with a name of {', '.join(FAULTS)}")
             print(f"# counts: http://{simulator.host}:{simulator.port}/__calls", flush=True)
         await asyncio.Event().wait()
 

@@ -14,7 +14,7 @@ from typing import Literal, Protocol, Self
 import msgspec
 
 from simulator.demo import compose_answer, compose_reasoning, split_into_pieces
-from simulator.plan import LAST_CHUNK, Ending, Plan, Step, chunk, head, stream, whole
+from simulator.plan import LAST_CHUNK, STAMP, Ending, Plan, Stamped, Step, chunk, head, stream, whole
 from simulator.wires import Piece, Thought, Wire
 
 _HOP_BY_HOP = {"transfer-encoding", "content-length", "content-encoding", "connection"}
@@ -65,29 +65,52 @@ class Scripted:
 
 @dataclass(frozen=True, slots=True)
 class Paced:
-    """A load: `count` deltas of 4 characters (a number that goes round at 1000), `rate` a second, on a steady clock."""
+    """A load: `count` deltas, `rate` a second, on a steady clock.
+
+    A delta is 4 characters, a number that goes round at 1000; stamped, it is the time of its writing in 16 digits.
+    """
 
     count: int
     rate: float
+    stamped: bool = False
 
     def plan(self, wire: Wire) -> Plan:
         return Plan(self._steps(wire), "end", self.count)
 
     def _steps(self, wire: Wire) -> Iterator[Step]:
-        first = [Step(0, wire.opening()), Step(1 / self.rate, wire.piece(" 000"))]
-        yield from stream(wire.headers, first, b"", "hang").steps
-        round_of_steps = itertools.cycle(_paced_steps(type(wire), wire.model, self.rate))
+        yield from stream(wire.headers, [Step(0, wire.opening())], b"", "hang").steps
+        first = chunk(wire.piece(STAMP if self.stamped else " 000"))
+        yield Step(1 / self.rate, Stamped(first) if self.stamped else first)
+        round_of_steps = itertools.cycle(_paced_steps(type(wire), wire.model, self.rate, self.stamped))
         yield from itertools.islice(round_of_steps, 1, self.count)
         wire.output_tokens = self.count
         yield Step(1 / self.rate, chunk(wire.finish() + wire.mark) + LAST_CHUNK)
 
 
 @lru_cache(maxsize=16)
-def _paced_steps(wire_class: type[Wire], model: str, rate: float) -> tuple[Step, ...]:
+def _paced_steps(wire_class: type[Wire], model: str, rate: float, stamped: bool) -> tuple[Step, ...]:
     """The round of a paced stream's deltas, ready for the socket."""
     wire = wire_class(model, {})
     wire.text("")  # a stream's first delta may bring more than itself
+    if stamped:
+        return (Step(1 / rate, Stamped(chunk(wire.text(STAMP)))),)
     return tuple(Step(1 / rate, chunk(wire.text(f" {number:03d}"))) for number in range(1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """A load: `count` deltas as Paced's, each a chunk of its own, and the end, all in one write."""
+
+    count: int
+
+    def plan(self, wire: Wire) -> Plan:
+        start, *_ = stream(wire.headers, (), b"", "hang").steps
+        first = chunk(wire.opening() + wire.piece(" 000"))
+        more = itertools.cycle(_paced_steps(type(wire), wire.model, 1.0, False))
+        rest = b"".join(step.data for step in itertools.islice(more, 1, self.count))
+        wire.output_tokens = self.count
+        last = chunk(wire.finish() + wire.mark) + LAST_CHUNK
+        return Plan([Step(0, start.data + first + rest + last)], "end", self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +228,11 @@ _BY_HAND: dict[str, Behaviour] = {
 
 def named_behaviour(model: str) -> Behaviour | None:
     """The behaviour that a model's name asks for, as `silence`, `error-429` or `paced-500x50` do; else None."""
-    if paced := re.fullmatch(r"paced-(\d+)x(\d+)", model):
-        return Paced(int(paced[1]), int(paced[2]))
+    if load := re.fullmatch(r"(paced|stamped)-(\d+)x([\d.]+)", model):
+        return Paced(int(load[2]), float(load[3]), stamped=load[1] == "stamped")
+    if load := re.fullmatch(r"(burst|stall)-(\d+)", model):
+        count = int(load[2])
+        return Burst(count) if load[1] == "burst" else Silence("content", after=count)
     if error := re.fullmatch(r"error-(\d{3})", model):
         return Error(int(error[1]), {"retry-after": "1"} if error[1] == "429" else {})
     return _BY_HAND.get(model)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, cast
 
 import httptools
 
-from simulator.plan import Ending, Plan, Step, head
+from simulator.plan import Ending, Plan, Stamped, Step, head
 
 _UNREAD_SECONDS = 2.0
 _ABORT_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with no time to linger: close sends RST
@@ -148,7 +149,8 @@ class Connection(asyncio.Protocol):
         if self._paused:
             self._held = True
             return
-        self._transport.write(self._data)
+        data = self._data
+        self._transport.write(data.at(time.monotonic()) if type(data) is Stamped else data)
         self._schedule()
 
     def _end(self) -> None:

@@ -13,7 +13,18 @@ in the middle of the HTTP message; `reset` RST; `hang` nothing more is sent, the
 """
 
 LAST_CHUNK = b"0\r\n\r\n"
+STAMP = "time-of-writing."  # as long as a stamp
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+class Stamped(bytes):
+    """Bytes of a step in which STAMP stands for the time of their writing: microseconds of the monotonic clock."""
+
+    __slots__ = ()
+
+    def at(self, seconds: float) -> bytes:
+        """The bytes as they are written at that time."""
+        return self.replace(STAMP.encode(), b"%016d" % (1e6 * seconds))
 
 
 class Step(NamedTuple):

@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import sys
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -251,13 +252,26 @@ async def test_demo_mentions_the_images(provider: str) -> None:
     assert "and 1 image." in answer.text
 
 
+@pytest.mark.parametrize("model", ["paced-1200x100000", "burst-1200"])
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_paced_model_streams_its_count(provider: str) -> None:
-    """`paced-<count>x<rate>` gives that many numbered deltas, whole and in order, and the right usage."""
+async def test_load_streams_its_count(provider: str, model: str) -> None:
+    """`paced-<count>x<rate>` and `burst-<count>` give that many numbered deltas, in order, and the right usage."""
     async with Simulator() as simulator:
-        answer = await ask(simulator, provider, "paced-1200x100000")
+        answer = await ask(simulator, provider, model)
     assert answer.text == "".join(f" {number % 1000:03d}" for number in range(1200))
     assert answer.output_tokens == 1200
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_stamped_model_tells_when_it_wrote(provider: str) -> None:
+    """`stamped-<count>x<rate>` gives deltas that are the times at which they were written, in microseconds."""
+    before = time.monotonic()
+    async with Simulator() as simulator:
+        answer = await ask(simulator, provider, "stamped-20x1000")
+    after = time.monotonic()
+    stamps = [int(answer.text[start : start + 16]) / 1e6 for start in range(0, len(answer.text), 16)]
+    assert len(stamps) == answer.output_tokens == 20
+    assert [before, *stamps, after] == sorted([before, *stamps, after])
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
