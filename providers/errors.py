@@ -11,6 +11,7 @@ vendor's text never enters a message; what the log may know is in `GatewayError.
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import ssl
@@ -243,6 +244,8 @@ _LOW = (
 def _low_error(exception: BaseException) -> GatewayError | None:
     if isinstance(exception, GatewayError):
         return exception  # of our own transport, in an SDK's wrapping
+    if isinstance(exception, OSError) and exception.errno in (errno.EMFILE, errno.ENFILE):
+        return GatewayError("overloaded", reason="open_files", retry_after=1)  # ours: no vendor has been asked
     if _is_reset(exception):
         return GatewayError("upstream_unavailable", reason="reset")
     if _is_half_a_head(exception):

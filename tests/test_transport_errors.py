@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import ssl
@@ -32,6 +33,7 @@ REQUEST: Any = type("Request", (), {"real_url": URL})()
 
 
 TRANSPORT: dict[str, tuple[Exception, str, str]] = {
+    "no file left": (OSError(errno.EMFILE, "Too many open files"), "overloaded", "open_files"),
     "refused": (ConnectionRefusedError(111, "refused"), "upstream_unavailable", "refused"),
     "reset": (ConnectionResetError(104, "reset"), "upstream_unavailable", "reset"),
     "aborted": (ConnectionAbortedError(), "upstream_unavailable", "reset"),
