@@ -37,7 +37,7 @@ class Report(msgspec.Struct):
     allocated_bytes: int
     objects: dict[str, int]
     longest_pause_ms: float = 0
-    most_work_ms: float = 0
+    longest_own_pause_ms: float = 0
 
 
 def read_report(process: Process, path: Path) -> Report:
@@ -63,7 +63,7 @@ def _write_report(path: Path, heartbeat: Heartbeat) -> None:
     tasks = [str(thing.get_coro()) for thing in found if isinstance(thing, asyncio.Task) and not thing.done()]
     objects = Counter(f"{type(thing).__module__}.{type(thing).__qualname__}" for thing in found)
     draft = path.with_suffix(".draft")
-    pulse = (heartbeat.longest_ms, heartbeat.most_work_ms)
+    pulse = (heartbeat.longest_ms, heartbeat.longest_own_ms)
     told = Report(tasks, sys.getallocatedblocks(), _allocated_bytes(), dict(objects), *pulse)
     draft.write_bytes(msgspec.json.encode(told))
     os.replace(draft, path)
