@@ -37,21 +37,17 @@ function ask(text, images) {
   return answer(turn);
 }
 
-/** Has the last answer given anew: its turn stays, its answer goes. */
+/** Has the last answer given anew. */
 function again(turn) {
-  if (chats.isRunning(conversation)) return;
-  dropFrom(conversation, turn);
-  return askAnew(turn.text, turn.images);
+  return edit(turn, turn.text);
 }
 
-/** Puts an earlier question another way, and goes on from there. */
+/** Puts an earlier question another way, and goes on from there; an answer that is still coming is stopped. */
 async function edit(turn, text) {
-  if (chats.isRunning(conversation)) {
-    announce("Stop the answer first");
-    return;
-  }
-  dropFrom(conversation, turn);
-  await askAnew(text, turn.images);
+  const edited = conversation;
+  await chats.stop(edited);
+  dropFrom(edited, turn);
+  if (edited === conversation) await askAnew(text, turn.images);
 }
 
 function askAnew(text, images) {
@@ -88,14 +84,14 @@ let announced = null;
 /** Says when an answer begins and how it ends, each once. */
 function announceState(answer) {
   const words = {
-    streaming: "The answer has begun",
+    streaming: answer.restart ? "The answer was begun anew by another model" : "The answer has begun",
     whole: "The answer is complete",
     failed: `The answer failed: ${answer.error?.message}`,
     cut: "The answer was cut",
     stopped: "Stopped",
   }[answer.state];
-  if (words && announced !== answer.state) announce(words);
-  announced = answer.state;
+  if (words && words !== announced) announce(words);
+  announced = words;
 }
 
 // --- the gateway's key -------------------------------------------------------------------------------

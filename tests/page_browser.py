@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -58,6 +59,7 @@ class ChatPage:
     page: Page
     url: str
     complaints: list[str] = field(default_factory=list)
+    broken: asyncio.Event = field(default_factory=asyncio.Event)  # a script of the page has failed
 
     @property
     def answers(self) -> Locator:
@@ -72,7 +74,13 @@ class ChatPage:
     async def start(self, fragment: str = "") -> None:
         """Load the page anew, and wait until it can be used."""
         await self.page.goto(f"{self.url}/{fragment}")
-        await self.page.locator("body[data-ready]").wait_for()
+        ready = asyncio.create_task(self.page.locator("body[data-ready]").wait_for())
+        broken = asyncio.create_task(self.broken.wait())
+        await asyncio.wait({ready, broken}, return_when=asyncio.FIRST_COMPLETED)
+        for waiting in (ready, broken):
+            waiting.cancel()  # which does nothing to what is done
+        assert not self.broken.is_set(), self.complaints
+        await ready
 
     async def ask(self, question: str, provider: str | None = None) -> None:
         """Send a question; its answer may still come."""
@@ -126,8 +134,12 @@ def _note_complaints(chat: ChatPage) -> None:
         if kind in ("error", "warning") and "Failed to load resource: the server responded" not in text:
             chat.complaints.append(text)
 
+    def break_down(error: Exception) -> None:
+        note("error", str(error))
+        chat.broken.set()
+
     chat.page.on("console", lambda message: note(message.type, message.text))
-    chat.page.on("pageerror", lambda error: note("error", str(error)))
+    chat.page.on("pageerror", break_down)
 
 
 @asynccontextmanager

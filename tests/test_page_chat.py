@@ -134,6 +134,22 @@ async def test_edit_goes_on_from_an_earlier_question(browser: Browser, tmp_path:
         assert turn.parts[0].text == "First, rather?"  # type: ignore[union-attr]
 
 
+async def test_edit_stops_the_answer_that_is_coming(browser: Browser, tmp_path: Path) -> None:
+    """Who puts the question another way does not want the rest."""
+    async with scripted_gateway(tmp_path) as gateway, chat_page(browser, gateway.running.url) as chat:
+        gateway.gpt.enqueue([Delta("Once upon")], silence)
+        gateway.gpt.enqueue(*answer("Two"))
+        await chat.ask("First?")
+        await chat.last_answer.get_by_text("Once upon").wait_for()
+        await chat.page.locator("article.question").hover()
+        await chat.page.get_by_role("button", name="Edit question").click()
+        await chat.page.keyboard.type("Second?")
+        await chat.page.keyboard.press("Enter")
+        await chat.last_answer.get_by_text("Two").wait_for()
+        assert await chat.answers.count() == 1
+        assert await chat.page.locator("#send").is_visible()
+
+
 async def test_conversation_is_sent_whole(browser: Browser, tmp_path: Path) -> None:
     """The second question comes with the first and its answer, under the conversation id that the first one got."""
     async with scripted_gateway(tmp_path) as gateway, chat_page(browser, gateway.running.url) as chat:
@@ -160,15 +176,21 @@ async def test_fallback_is_told(browser: Browser, tmp_path: Path) -> None:
 
 
 async def test_restart_is_told(browser: Browser, tmp_path: Path) -> None:
-    """Where the answer breaks, the next model's takes its place; nothing of the broken one is left in it."""
+    """Where the answer breaks, the next model's takes its place, said at once; nothing of the first is left."""
+    gate = asyncio.Event()
     async with scripted_gateway(tmp_path) as gateway, chat_page(browser, gateway.running.url) as chat:
         gateway.gpt.enqueue([Delta("Hel")], GatewayError("upstream_truncated"))
-        gateway.gpt.enqueue(*answer("Good day"), model="nova")
-        shown = await chat.ask_and_wait("Hello?")
-        assert await shown.locator(".markdown").inner_text() == "Good day"
-        assert await shown.locator(".notice").inner_text() == (
+        gateway.gpt.enqueue([Delta("Good ")], gate.wait, *answer("day"), model="nova")
+        await chat.ask("Hello?")
+        await chat.last_answer.get_by_text("Good").wait_for()
+        assert await chat.last_answer.locator(".notice").inner_text() == (
             "Begun anew: luna broke off after 3 characters (upstream_truncated), and nova answered from the start."
         )
+        assert await chat.status() == "The answer was begun anew by another model"
+        gate.set()
+        await chat.last_answer.locator("footer.facts").wait_for()
+        assert await chat.last_answer.locator(".markdown").inner_text() == "Good day"
+        assert await chat.last_answer.locator(".notice").is_visible()
 
 
 async def test_error_stands_in_its_place(browser: Browser, tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ ATTACKS = [
     "<!--><script>globalThis.hit = 1</script>-->",
     "<noscript><p title=\"</noscript><img src=x onerror=globalThis.hit=1>\">",
     "<a id=location><a id=location name=href href=https://example.com>clobber</a>",
+    "> " * 5_000 + "deep",
 ]  # fmt: skip
 ALLOWED_TAGS = re.compile(
     "p|br|hr|h[1-6]|ul|ol|li|blockquote|pre|code|span|em|strong|del|a|b|i|s|u|sub|sup|kbd|mark|table|thead|tbody|tr|th|td"

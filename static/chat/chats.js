@@ -10,7 +10,7 @@ export class Chats {
   #store;
   #onChange;
   #removed = new WeakSet();
-  #running = new Map(); // a conversation's id → its conversation, and what stops its chat
+  #running = new Map(); // a conversation's id → it, what stops its chat, and when that is over
 
   /** `onChange(conversation, turn)` is called whenever the turn's answer has changed. */
   constructor(store, onChange) {
@@ -27,8 +27,11 @@ export class Chats {
     return this.#running.get(id)?.conversation;
   }
 
-  stop(conversation) {
-    this.#running.get(conversation.id)?.stopper.abort();
+  /** Resolves when no chat of the conversation is under way any more. */
+  async stop(conversation) {
+    const running = this.#running.get(conversation.id);
+    running?.stopper.abort();
+    await running?.over;
   }
 
   /** Stops the chat of a conversation that is removed, and never saves it again. */
@@ -40,12 +43,17 @@ export class Chats {
   }
 
   /** Asks for the turn's answer, and resolves when that is over, in whichever way. */
-  async ask(conversation, turn) {
+  ask(conversation, turn) {
     const stopper = new AbortController();
-    this.#running.set(conversation.id, { conversation, stopper });
+    const over = this.#run(conversation, turn, stopper.signal);
+    this.#running.set(conversation.id, { conversation, stopper, over });
+    return over;
+  }
+
+  async #run(conversation, turn, signal) {
     turn.answer = newAnswer(conversation.provider);
     try {
-      await this.#read(conversation, turn, stopper.signal);
+      await this.#read(conversation, turn, signal);
     } catch (failure) {
       endAnswer(turn.answer, failure);
     }

@@ -1,15 +1,13 @@
 // The gateway as the page sees it: its providers, its chats, and the key that it may ask for.
 
 import { streamChat } from "../stream.js";
+import { session } from "./kept.js";
 
 const KEY = "gateway-key"; // in the session's storage: gone with the tab
 
-export const gatewayKey = () => sessionStorage.getItem(KEY) ?? "";
+export const gatewayKey = () => session.get(KEY) ?? "";
 
-export function keepGatewayKey(key) {
-  if (key) sessionStorage.setItem(KEY, key);
-  else sessionStorage.removeItem(KEY);
-}
+export const keepGatewayKey = (key) => session.set(KEY, key);
 
 export const chatUrl = (provider) => `${location.origin}/chat/${encodeURIComponent(provider)}`;
 

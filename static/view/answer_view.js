@@ -4,7 +4,7 @@ import { isOpen } from "../chat/answer.js";
 import { make } from "./elements.js";
 import { showFacts } from "./facts.js";
 import { GrowingMarkdown } from "./growing_markdown.js";
-import { showNotices } from "./notices.js";
+import { showEnding, showRestart } from "./notices.js";
 
 export class AnswerView {
   element;
@@ -51,6 +51,7 @@ export class AnswerView {
     this.#restart = restart;
     this.#markdown.reset();
     this.#parts.thoughts.replaceChildren();
+    showRestart(restart, this.#parts.notices);
   }
 
   #growThoughts(reasoning) {
@@ -61,7 +62,7 @@ export class AnswerView {
   }
 
   #close(answer) {
-    showNotices(answer, this.#parts, this.#actions);
+    showEnding(answer, this.#parts.problem, this.#actions);
     showFacts(answer, this.#parts.facts, this.#actions);
     this.#parts.facts.hidden = false;
   }

@@ -4,6 +4,7 @@
 import { readBlocks, toHtml } from "../text/markdown.js";
 import { sanitizeMarkdown } from "../text/sanitiser.js";
 import { dressCodeBlocks } from "./code_blocks.js";
+import { make } from "./elements.js";
 import { growCode } from "./growing_code.js";
 import { growItems } from "./growing_items.js";
 
@@ -11,6 +12,7 @@ export class GrowingMarkdown {
   #element;
   #settled = 0; // characters of the text whose blocks are done
   #tail = []; // the nodes of the last block, which may still grow
+  #isPlain = false;
   #grower = null; // what makes it grow without making it anew
   #lengths = []; // of these blocks
   #links = {}; // the definitions among them
@@ -21,6 +23,22 @@ export class GrowingMarkdown {
 
   /** Shows the text, which begins with what was shown before; `isLast` says that it will not grow any more. */
   show(text, { isLast = false } = {}) {
+    if (this.#isPlain) return this.#showPlain(text);
+    try {
+      this.#showMarkdown(text, isLast);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error; // the stack is too small for what is nested that deep
+      this.reset();
+      this.#isPlain = true;
+      this.#showPlain(text);
+    }
+  }
+
+  #showPlain(text) {
+    this.#element.replaceChildren(make("p", { class: "raw", dir: "auto" }, text));
+  }
+
+  #showMarkdown(text, isLast) {
     const source = text.replaceAll("\r\n", "\n").replaceAll("\r", "\n");
     this.#grow(source, isLast);
     if (!isLast || this.#isAsIfAtOnce(source)) return;
@@ -36,6 +54,7 @@ export class GrowingMarkdown {
 
   /** Forgets what was shown: another text begins. */
   reset() {
+    this.#isPlain = false;
     this.#links = {};
     this.#lengths = [];
     this.#element.replaceChildren();

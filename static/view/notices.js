@@ -9,16 +9,15 @@ const ENDINGS = {
   tool_calls: "The model asked for a tool, and this page has none.",
 };
 
-/** Fills the places above and below the text. */
-export function showNotices(answer, { notices, problem }, actions) {
-  notices.replaceChildren(...describeRestart(answer));
-  problem.replaceChildren(...describeEnding(answer, actions));
+/** Says that the answer was begun anew, and by which model. */
+export function showRestart({ from, to, reason, partialChars }, place) {
+  const broke = `Begun anew: ${from} broke off after ${count(partialChars, "character")} (${reason})`;
+  place.replaceChildren(make("p", { class: "notice" }, icon("retry"), make("span", {}, `${broke}, and ${to} answered from the start.`)));
 }
 
-function describeRestart({ restart }) {
-  if (!restart) return [];
-  const words = `Begun anew: ${restart.from} broke off after ${count(restart.partialChars, "character")} (${restart.reason}), and ${restart.to} answered from the start.`;
-  return [make("p", { class: "notice" }, icon("retry"), make("span", {}, words))];
+/** Says how the answer ended, where it did not simply end well. */
+export function showEnding(answer, place, actions) {
+  place.replaceChildren(...describeEnding(answer, actions));
 }
 
 function describeEnding(answer, actions) {

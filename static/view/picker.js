@@ -1,6 +1,7 @@
 // Which provider is asked, and how the configured ones are.
 
 import { askHealth, askProvider } from "../chat/gateway.js";
+import { choices } from "../chat/kept.js";
 import { find } from "./elements.js";
 
 const ASK_MILLISECONDS = 30_000;
@@ -38,13 +39,13 @@ export class Picker {
   }
 
   #choose() {
-    localStorage.setItem(REMEMBERED, this.provider);
+    choices.set(REMEMBERED, this.provider);
     this.#showHealth();
     this.#onChoice(this.provider);
   }
 
   #showProviders({ demo, providers }) {
-    const chosen = this.provider || localStorage.getItem(REMEMBERED);
+    const chosen = this.provider || choices.get(REMEMBERED);
     this.#states = new Map(providers.map(({ name, state }) => [name, state]));
     const options = providers.map(({ name, state }) => new Option(`${name}${isWell(state) ? "" : ` — ${WORDS[state]}`}`, name));
     this.#select.replaceChildren(...options);

@@ -1,5 +1,6 @@
 // Light or dark: as the system has it, until the reader chooses.
 
+import { choices } from "../chat/kept.js";
 import { announce } from "./announcer.js";
 import { find } from "./elements.js";
 
@@ -7,7 +8,7 @@ const THEME = "theme";
 const root = document.documentElement;
 
 export function startTheme() {
-  root.dataset.theme = localStorage.getItem(THEME) ?? "system";
+  root.dataset.theme = choices.get(THEME) ?? "system";
   find("theme").addEventListener("click", () => choose(isDark() ? "light" : "dark"));
 }
 
@@ -16,6 +17,6 @@ const isDark = () =>
 
 function choose(theme) {
   root.dataset.theme = theme;
-  localStorage.setItem(THEME, theme);
+  choices.set(THEME, theme);
   announce(`The page is ${theme} now`);
 }
