@@ -27,12 +27,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 KEY = GatewayKey("phone", "65e7c884acfb26ee88bc691eec57b9bca581dc8af87485aab42fa2e9c1d05370")
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
-PASTE = """(data) => {
+GIVE = """([kind, data]) => {
     const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
     const transfer = new DataTransfer();
-    transfer.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
+    transfer.items.add(new File([bytes], `${kind}.png`, { type: "image/png" }));
     transfer.items.add(new File(["hello"], "note.txt", { type: "text/plain" }));
-    const event = new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true });
+    const options = { clipboardData: transfer, dataTransfer: transfer, bubbles: true, cancelable: true };
+    const event = kind === "paste" ? new ClipboardEvent(kind, options) : new DragEvent(kind, options);
     document.getElementById("question").dispatchEvent(event);
 }"""
 
@@ -87,6 +88,21 @@ async def test_facts_stand_under_the_answer(browser: Browser, tmp_path: Path) ->
         await chat.last_answer.locator(".request").click()
         await chat.page.get_by_text("Request id copied").wait_for(state="attached")
         assert await chat.page.evaluate("navigator.clipboard.readText()") == request_id
+
+
+async def test_answer_is_copied_as_it_was_written(browser: Browser, tmp_path: Path) -> None:
+    """With its Markdown; over plain HTTP, too, where pages have no clipboard to write to."""
+    async with scripted_gateway(tmp_path) as gateway, chat_page(browser, gateway.running.url) as chat:
+        gateway.gpt.enqueue(*answer("A **moon**"))
+        await chat.ask_and_wait("Hello?")
+        for has_clipboard in (True, False):
+            await chat.page.evaluate("navigator.clipboard.writeText('nothing')")
+            if not has_clipboard:
+                await chat.page.evaluate("delete Clipboard.prototype.writeText")
+            await chat.page.evaluate("document.getElementById('status').textContent = ''")
+            await chat.last_answer.get_by_label("Copy answer").click()
+            await chat.page.get_by_text("Copied").wait_for(state="attached")
+            assert await chat.page.evaluate("navigator.clipboard.readText()") == "A **moon**"
 
 
 async def test_stop_keeps_what_came(browser: Browser, tmp_path: Path) -> None:
@@ -257,15 +273,17 @@ async def test_thinking_is_folded_away(browser: Browser, tmp_path: Path) -> None
 
 
 async def test_images_are_attached(browser: Browser, tmp_path: Path) -> None:
-    """By button or by paste; they are shown, sent with the question, and no other file is taken."""
+    """By button, paste or drop, and taken away again; shown and sent with the question. No other file is taken."""
     async with scripted_gateway(tmp_path) as gateway, chat_page(browser, gateway.running.url) as chat:
         gateway.gpt.enqueue(*answer("A dot"))
         await chat.page.set_input_files(
             "#image-files", {"name": "dot.png", "mimeType": "image/png", "buffer": base64.b64decode(PIXEL)}
         )
         await chat.page.get_by_alt_text("dot.png").wait_for()
-        await chat.page.evaluate(PASTE, PIXEL)
-        await chat.page.get_by_alt_text("pasted.png").wait_for()
+        for kind in ("paste", "drop"):
+            await chat.page.evaluate(GIVE, [kind, PIXEL])
+            await chat.page.get_by_alt_text(f"{kind}.png").wait_for()
+        await chat.page.get_by_label("Remove dot.png").click()
         assert "Only PNG" in await chat.status()
         await chat.ask_and_wait("What is it?")
         parts = gateway.gpt.history[0].prompt.turns[0].parts

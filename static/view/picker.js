@@ -12,6 +12,7 @@ export class Picker {
   #select = find("provider");
   #health = find("health");
   #states = new Map();
+  #models = new Map(); // provider → what the gateway says of it, to come
   #onChoice;
 
   /** `onChoice(provider)` is called when the reader has chosen. */
@@ -61,13 +62,12 @@ export class Picker {
     this.#showModels(this.provider);
   }
 
+  /** Says once for each provider which models it has: asking has the gateway ask the vendor. */
   async #showModels(name) {
-    const report = name ? await askProvider(name) : null;
-    if (name !== this.provider || !report?.model?.default) return;
-    const { default: first, fallback } = report.model;
-    find("models").textContent = fallback
-      ? `${first} answers. Should it fail before its first word, ${fallback} steps in, and you are told.`
-      : `${first} answers.`;
+    if (!this.#models.has(name)) this.#models.set(name, name ? askProvider(name) : null);
+    const report = await this.#models.get(name);
+    if (name !== this.provider) return;
+    find("models").textContent = report?.model?.default ? describeModels(report.model) : "";
   }
 
   #say(state, words) {
@@ -76,5 +76,8 @@ export class Picker {
     find("health-words").textContent = words;
   }
 }
+
+const describeModels = ({ default: first, fallback }) =>
+  `${first} answers.${fallback ? ` Should it fail before its first word, ${fallback} steps in, and you are told.` : ""}`;
 
 const isWell = (state) => state === "OK" || state === "UNKNOWN";
