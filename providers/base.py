@@ -177,8 +177,9 @@ class BaseProvider(ABC):
         waiting_for = "first_content"
         finish: Finish | None = None
         try:
-            with Deadline[Batch](min(began + patience, chain.until)) as deadline:
-                while batch := await deadline.read(batches):
+            with Deadline(min(began + patience, chain.until)) as deadline:
+                async for batch in batches:
+                    deadline.pause()
                     deltas, finish = _split(batch, finish)
                     if deltas:
                         if waiting_for == "first_content":

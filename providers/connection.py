@@ -160,11 +160,12 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def _wait(self) -> None:
+    def _wait(self) -> asyncio.Future[None]:
+        """To be awaited: until something has come."""
         if self._lost:
             raise self._lost
-        self._waiter = self._loop.create_future()
-        await self._waiter
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
     @property
     def is_unanswered(self) -> bool:

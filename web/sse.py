@@ -69,7 +69,7 @@ class EventStreamResponse(Response):
         self._opened_at = self._now()
         self._wrote_at: float | None = None  # None: the status line has not gone out
         self._writing_since: float | None = None
-        self._is_beating = asyncio.Lock()
+        self._beat = asyncio.Lock()
         self.status_code = 200
         self.background = None
         self.init_headers(
@@ -114,9 +114,9 @@ class EventStreamResponse(Response):
         await self._write(b"", more=False)
 
     async def _write(self, frames: bytes, *, more: bool = True) -> None:
-        if self._is_beating.locked():
-            async with self._is_beating:
-                pass
+        if self._beat.locked():
+            await self._beat.acquire()  # after a heartbeat that is on its way
+            self._beat.release()
         await self._put(frames, more=more)
 
     async def _put(self, frames: bytes, *, more: bool = True) -> None:
@@ -165,7 +165,7 @@ class EventStreamResponse(Response):
         is_quiet = self._wrote_at is not None and heartbeat and now >= self._wrote_at + heartbeat
         if is_held or is_quiet:
             try:
-                async with self._is_beating, asyncio.timeout(self._clocks.send):
+                async with self._beat, asyncio.timeout(self._clocks.send):
                     await self._put(_HEARTBEAT)
             except TimeoutError:
                 return False

@@ -26,7 +26,7 @@ class NativeEncoder:
         self._identity = identity
         self._demo = demo
         self._seq = 0
-        self._id = _encode(identity.id)
+        self._before_text = b',"id":%b,"delta":{"content":' % _encode(identity.id)
         self._after_text = b"}}\n\n"
 
     def encode(self, batch: list[Event]) -> bytes:
@@ -55,8 +55,7 @@ class NativeEncoder:
             text += b',"refusal":' + _encode(delta.refusal)
         if delta.tool_call:
             text += b',"tool_call":' + _encode(delta.tool_call)
-        head = b'data: {"type":"delta","seq":%d,"id":%b,"delta":{"content":' % (seq, self._id)
-        return head + text + self._after_text
+        return b'data: {"type":"delta","seq":%d%b%b%b' % (seq, self._before_text, text, self._after_text)
 
     def _start(self, start: Start) -> bytes:
         self._name_model(start.model)
