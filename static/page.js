@@ -23,14 +23,13 @@ const store = await openStore();
 const chats = new Chats(store, showChange);
 const thread = new Thread(find("thread"), { edit, retry: again, curl });
 const composer = new Composer({ onAsk: ask, onStop: stop });
-const picker = new Picker((provider) => (conversation.provider = provider));
+const picker = new Picker();
 const sidebar = new Sidebar({ open, rename, remove, export: exportAs, copyId });
 let conversation = newConversation(picker.provider);
 
 // --- asking ------------------------------------------------------------------------------------------
 
 function ask(text, images) {
-  if (!conversation.turns.length) conversation.provider = picker.provider;
   const turn = addTurn(conversation, text, images);
   find("welcome").hidden = true;
   thread.add(turn);
@@ -58,6 +57,7 @@ function askAnew(text, images) {
 
 async function answer(turn) {
   const asked = conversation;
+  asked.provider = picker.provider || asked.provider; // what the reader sees is what is asked
   location.hash = asked.id;
   thread.follow();
   const over = chats.ask(asked, turn);

@@ -35,6 +35,7 @@ _ARGUMENTS = [
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # a name is never looked up: all there is, is loopback
 ]
+_TWO_FRAMES = "new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"  # all is laid out
 VENDORS = ("gpt", "claude", "gemini", "groq")
 
 
@@ -95,6 +96,7 @@ class ChatPage:
         await self.ask(question, provider)
         answer = self.answers.nth(before)
         await answer.locator("footer.facts").wait_for()
+        await self.page.evaluate(_TWO_FRAMES)
         return answer
 
     async def facts(self) -> str:

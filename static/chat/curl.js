@@ -3,5 +3,6 @@
 /** The command. A gateway key is never in it: the shell's variable GATEWAY_KEY is. */
 export function curlCommand(url, body, needsKey) {
   const key = needsKey ? `  -H "Authorization: Bearer $GATEWAY_KEY" \\\n` : "";
-  return `curl -sN '${url}' \\\n  -H 'Content-Type: application/json' \\\n${key}  --data-binary @- <<'JSON'\n${JSON.stringify(body)}\nJSON\n`;
+  const head = `curl -sN '${url}' \\\n  -H 'Content-Type: application/json' \\\n${key}`;
+  return `${head}  --data-binary @- <<'JSON'\n${JSON.stringify(body)}\nJSON\n`;
 }

@@ -17,7 +17,7 @@ export function chat(provider, body, signal) {
   return streamChat(chatUrl(provider), body, { signal, headers: key ? { Authorization: `Bearer ${key}` } : {} });
 }
 
-/** Whether the gateway is in demo mode, and its configured providers with their states; null where it is not reached. */
+/** Whether the gateway is in demo mode, and its configured providers with their states; null: it is not reached. */
 export async function askHealth() {
   const health = await askJson("/health");
   if (!health) return null;

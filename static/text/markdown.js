@@ -28,7 +28,9 @@ const pair = {
   start: (source) => source.match(/<[a-z]/i)?.index,
   tokenizer(source) {
     const found = PAIR.exec(source);
-    return found ? { type: "pair", raw: found[0], tag: found[1], tokens: this.lexer.inlineTokens(found[2]) } : undefined;
+    return found
+      ? { type: "pair", raw: found[0], tag: found[1], tokens: this.lexer.inlineTokens(found[2]) }
+      : undefined;
   },
   renderer({ tag, tokens }) {
     return `<${tag}>${this.parser.parseInline(tokens)}</${tag}>`;
@@ -41,7 +43,8 @@ const renderer = {
     return block ? `<p class="raw">${escapeHtml(text.trimEnd())}</p>` : escapeHtml(text);
   },
   image({ href, text }) {
-    return `<a href="${escapeHtml(href)}">${escapeHtml(text || "image")}</a>`; // never fetched: that would tell who reads
+    // It is never fetched: that would tell its host who reads.
+    return `<a href="${escapeHtml(href)}">${escapeHtml(text || "image")}</a>`;
   },
   code({ text, lang }) {
     const name = /^[\w+#.-]{1,30}/.exec(lang ?? "")?.[0];

@@ -23,7 +23,12 @@ export function dressCodeBlocks(root) {
 }
 
 function makeHeading(code, language) {
-  return make("figcaption", {}, make("span", {}, language), copyButton("Copy code", () => code.textContent));
+  return make(
+    "figcaption",
+    {},
+    make("span", {}, language),
+    copyButton("Copy code", () => code.textContent),
+  );
 }
 
 async function colour(code, grammar) {

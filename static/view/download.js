@@ -9,4 +9,5 @@ export function download(name, text) {
 }
 
 /** A title as a file's name. */
-export const fileName = (title) => `${title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "") || "conversation"}.md`;
+export const fileName = (title) =>
+  `${title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "") || "conversation"}.md`;

@@ -27,7 +27,11 @@ export function icon(name) {
 
 /** A button that shows an icon and says its label, as a tooltip too. */
 export function iconButton(name, label, onclick, attributes = {}) {
-  return make("button", { type: "button", class: "quiet", "aria-label": label, title: label, onclick, ...attributes }, icon(name));
+  return make(
+    "button",
+    { type: "button", class: "quiet", "aria-label": label, title: label, onclick, ...attributes },
+    icon(name),
+  );
 }
 
 export const find = (id) => document.getElementById(id);

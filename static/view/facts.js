@@ -1,11 +1,14 @@
-// The line under an answer: which model gave it, whether that was the fallback and why, what it took, and what can be done.
+// The line under an answer: which model gave it, whether as the fallback and why, what it took, and what can be done.
 
 import { copy, copyButton } from "./clipboard.js";
 import { announce } from "./announcer.js";
 import { icon, iconButton, make } from "./elements.js";
 
 export function showFacts(answer, footer, actions) {
-  footer.replaceChildren(make("ul", {}, ...facts(answer).map((fact) => make("li", {}, fact))), buttons(answer, actions));
+  footer.replaceChildren(
+    make("ul", {}, ...facts(answer).map((fact) => make("li", {}, fact))),
+    buttons(answer, actions),
+  );
 }
 
 function facts(answer) {
@@ -28,7 +31,11 @@ function fallbackBadge({ from, reason }) {
 
 function tokens({ input_tokens: input, output_tokens: output, reasoning_tokens: reasoning }) {
   if (output === null && input === null) return null;
-  const told = [["read", input], ["written", output], ["of these thinking", reasoning]].filter(([, number]) => number);
+  const told = [
+    ["read", input],
+    ["written", output],
+    ["of these thinking", reasoning],
+  ].filter(([, number]) => number);
   const title = told.map(([what, number]) => `${number} ${what}`).join(", ");
   return make("span", { title: `Tokens: ${title}` }, `${(output ?? input).toLocaleString("en")} tokens`);
 }
@@ -40,7 +47,12 @@ const timing = (what, milliseconds) =>
 function requestButton(id) {
   const label = `Copy request id ${id}`;
   const onclick = async () => announce((await copy(id)) ? "Request id copied" : "The browser does not allow copying");
-  return make("button", { type: "button", class: "request", title: label, "aria-label": label, onclick }, icon("tag"), id.slice(0, 8));
+  return make(
+    "button",
+    { type: "button", class: "request", title: label, "aria-label": label, onclick },
+    icon("tag"),
+    id.slice(0, 8),
+  );
 }
 
 function buttons({ text }, { retry, curl }) {

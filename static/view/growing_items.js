@@ -1,4 +1,4 @@
-// A long list or table that is still being written: its items and rows are put at its end, and only the last is made anew.
+// A long list or table that is still being written: what is new is put at its end, and only the last item made anew.
 
 import { toHtml } from "../text/markdown.js";
 import { sanitizeMarkdown } from "../text/sanitiser.js";

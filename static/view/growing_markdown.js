@@ -46,7 +46,7 @@ export class GrowingMarkdown {
     this.#grow(source, true);
   }
 
-  /** Whether the text at once would have looked the same: no link defined after its use, no block that joined another late. */
+  /** Whether the text at once would look the same: no link was defined after its use, no block has joined another. */
   #isAsIfAtOnce(source) {
     const { blocks, links } = readBlocks(source, {});
     return !Object.keys(links).length && String(blocks.map((block) => block.raw.length)) === String(this.#lengths);

@@ -12,7 +12,9 @@ const ENDINGS = {
 /** Says that the answer was begun anew, and by which model. */
 export function showRestart({ from, to, reason, partialChars }, place) {
   const broke = `Begun anew: ${from} broke off after ${count(partialChars, "character")} (${reason})`;
-  place.replaceChildren(make("p", { class: "notice" }, icon("retry"), make("span", {}, `${broke}, and ${to} answered from the start.`)));
+  place.replaceChildren(
+    make("p", { class: "notice" }, icon("retry"), make("span", {}, `${broke}, and ${to} answered from the start.`)),
+  );
 }
 
 /** Says how the answer ended, where it did not simply end well. */
@@ -22,7 +24,8 @@ export function showEnding(answer, place, actions) {
 
 function describeEnding(answer, actions) {
   if (answer.state === "failed") return [failure(answer, actions)];
-  if (answer.state === "cut") return [flaw("Cut: the stream stopped before its end. This answer is not whole.", actions)];
+  if (answer.state === "cut")
+    return [flaw("Cut: the stream stopped before its end. This answer is not whole.", actions)];
   if (answer.state === "stopped") return [flaw("Stopped. This answer is not whole.", actions)];
   const ending = ENDINGS[answer.end?.finishReason];
   return ending ? [make("p", { class: "notice" }, icon("warning"), make("span", {}, ending))] : [];
@@ -41,8 +44,14 @@ function failure({ error, text, requestId }, actions) {
 function details(error, requestId) {
   const wait = error.retry_after ? ` · can be tried again in ${error.retry_after} s` : "";
   const list = make("p", { class: "details" }, make("code", {}, error.code), wait);
-  if (requestId) list.append(" · request ", make("code", {}, requestId), copyButton("Copy request id", () => requestId));
-  for (const { model, code } of error.attempts ?? []) list.append(make("span", { class: "attempt" }, `${model}: ${code}`));
+  if (requestId)
+    list.append(
+      " · request ",
+      make("code", {}, requestId),
+      copyButton("Copy request id", () => requestId),
+    );
+  for (const { model, code } of error.attempts ?? [])
+    list.append(make("span", { class: "attempt" }, `${model}: ${code}`));
   return list;
 }
 

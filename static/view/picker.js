@@ -13,11 +13,8 @@ export class Picker {
   #health = find("health");
   #states = new Map();
   #models = new Map(); // provider → what the gateway says of it, to come
-  #onChoice;
 
-  /** `onChoice(provider)` is called when the reader has chosen. */
-  constructor(onChoice) {
-    this.#onChoice = onChoice;
+  constructor() {
     this.#select.addEventListener("change", () => this.#choose());
     setInterval(() => document.hidden || this.refresh(), ASK_MILLISECONDS);
   }
@@ -42,13 +39,14 @@ export class Picker {
   #choose() {
     choices.set(REMEMBERED, this.provider);
     this.#showHealth();
-    this.#onChoice(this.provider);
   }
 
   #showProviders({ demo, providers }) {
     const chosen = this.provider || choices.get(REMEMBERED);
     this.#states = new Map(providers.map(({ name, state }) => [name, state]));
-    const options = providers.map(({ name, state }) => new Option(`${name}${isWell(state) ? "" : ` — ${WORDS[state]}`}`, name));
+    const options = providers.map(
+      ({ name, state }) => new Option(`${name}${isWell(state) ? "" : ` — ${WORDS[state]}`}`, name),
+    );
     this.#select.replaceChildren(...options);
     if (this.#states.has(chosen)) this.#select.value = chosen;
     find("demo").hidden = !demo;
@@ -77,7 +75,9 @@ export class Picker {
   }
 }
 
-const describeModels = ({ default: first, fallback }) =>
-  `${first} answers.${fallback ? ` Should it fail before its first word, ${fallback} steps in, and you are told.` : ""}`;
+function describeModels({ default: first, fallback }) {
+  const then = fallback ? ` Should it fail before its first word, ${fallback} steps in, and you are told.` : "";
+  return `${first} answers.${then}`;
+}
 
 const isWell = (state) => state === "OK" || state === "UNKNOWN";

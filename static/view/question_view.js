@@ -26,7 +26,12 @@ export class QuestionView {
 
   #buttons() {
     const edit = iconButton("edit", "Edit question", () => this.#edit());
-    return make("div", { class: "actions" }, edit, copyButton("Copy question", () => this.#turn.text));
+    return make(
+      "div",
+      { class: "actions" },
+      edit,
+      copyButton("Copy question", () => this.#turn.text),
+    );
   }
 
   #edit() {
@@ -54,4 +59,5 @@ export class QuestionView {
   }
 }
 
-const picture = ({ mediaType, data, name }) => make("img", { src: `data:${mediaType};base64,${data}`, alt: name || "Attached image" });
+const picture = ({ mediaType, data, name }) =>
+  make("img", { src: `data:${mediaType};base64,${data}`, alt: name || "Attached image" });

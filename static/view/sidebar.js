@@ -42,8 +42,14 @@ export class Sidebar {
   #row(summary) {
     const isCurrent = summary.id === this.#current;
     const onclick = () => this.#actions.open(summary.id);
-    const open = make("button", { type: "button", class: "open", dir: "auto", "aria-current": isCurrent && "page", onclick }, summary.title);
-    const more = iconButton("more", `More for ${summary.title}`, () => this.#openMenu(summary, more), { class: "quiet more" });
+    const open = make(
+      "button",
+      { type: "button", class: "open", dir: "auto", "aria-current": isCurrent && "page", onclick },
+      summary.title,
+    );
+    const more = iconButton("more", `More for ${summary.title}`, () => this.#openMenu(summary, more), {
+      class: "quiet more",
+    });
     return make("li", { class: isCurrent ? "row current" : "row" }, open, more);
   }
 
