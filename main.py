@@ -36,6 +36,7 @@ from web.page import page_files
 from web.routes import House, router
 from web.server import http_protocol
 
+_WORKER_ANSWER_SECONDS = 30  # a new worker imports before it answers its parent, for long where the machine is busy
 _CLIENT_KEEP_ALIVE_SECONDS = 75  # above nginx's 60, so that it never reuses a connection that is being closed
 _EXPOSED_HEADERS = (
     "X-Request-ID",
@@ -173,6 +174,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "forwarded_allow_ips": list(settings.trusted_proxies),
         "timeout_keep_alive": _CLIENT_KEEP_ALIVE_SECONDS,
         "timeout_graceful_shutdown": int(settings.drain_timeout_seconds),
+        "timeout_worker_healthcheck": _WORKER_ANSWER_SECONDS,
     }
 
 
