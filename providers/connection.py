@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, cast
 
 import httptools
@@ -18,6 +20,7 @@ from models import GatewayError
 
 _MOST_HEAD_BYTES = 65_536
 _HIGH_WATER = 65_536  # bytes read ahead of the reader
+_END_SECONDS = 1.0  # from a stream's end mark to the end of its body, which vendors send apart
 
 
 class Origin(NamedTuple):
@@ -41,6 +44,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
+        self._when_over: Callable[[], None] | None = None  # for whoever waits for no more than the body's end
         self._lost: Exception | None = None
         self.is_open = False
         self.idle_since = 0.0
@@ -127,6 +131,8 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
+        if self._when_over:
+            return
         self._chunks.append(body)
         self._buffered += len(body)
 
@@ -135,6 +141,8 @@ class Connection(asyncio.Protocol):
         if self._has_head:
             self._is_complete = True
             self._is_kept_alive = self._parser.should_keep_alive()  # which the parser forgets after this
+            if self._when_over:
+                self._loop.call_soon(self._when_over)
         else:
             self._headers = []
 
@@ -155,9 +163,7 @@ class Connection(asyncio.Protocol):
                 return None
             await self._wait()
         chunks, self._chunks, self._buffered = self._chunks, [], 0
-        if self._is_paused:
-            self._is_paused = False
-            self._transport.resume_reading()
+        self._resume()
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _wait(self) -> asyncio.Future[None]:
@@ -177,6 +183,23 @@ class Connection(asyncio.Protocol):
         """Whether another request may go out on it: its answer has been read whole, and the vendor keeps alive."""
         return self.is_open and self._is_kept_alive and not (self._lost or self._is_paused)
 
+    def finish(self, when_over: Callable[[], None], seconds: float) -> None:
+        """Throw away what is left of the body. When it has come to its end, say so; after so many seconds, close."""
+        timer = self._loop.call_later(seconds, self.abort)
+
+        def end() -> None:
+            timer.cancel()
+            self._when_over = None
+            when_over()
+
+        self._when_over, self._chunks = end, []
+        self._resume()
+
+    def _resume(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
+
     def abort(self) -> None:
         """Close at once, whatever is unsent."""
         self.is_open = False
@@ -194,7 +217,7 @@ class Pool:
         self._connect_seconds = connect_seconds
         self._keep_alive_seconds = keep_alive_seconds
         self._context = context
-        self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
+        self._idle: defaultdict[Origin, deque[Connection]] = defaultdict(deque)
 
     async def ask(self, origin: Origin, request: bytes) -> tuple[Connection, Head]:
         """The connection that carries the answer, and the answer's head; the caller gives it back.
@@ -211,11 +234,16 @@ class Pool:
         connection = await self._connect(origin)
         return connection, await _ask(connection, request)
 
-    def give_back(self, origin: Origin, connection: Connection) -> None:
-        """Keep it for the next request if its answer was read whole, else close it."""
+    def give_back(self, origin: Origin, connection: Connection, *, is_answered: bool = False) -> None:
+        """Keep it for the next request if its answer was read to the body's end, else close it.
+
+        `is_answered`: nothing more is wanted of the answer, and so its end may still come.
+        """
         if connection.is_reusable:
             connection.idle_since = time.monotonic()
             self._idle[origin].append(connection)
+        elif connection.is_open and is_answered:
+            connection.finish(partial(self.give_back, origin, connection), _END_SECONDS)
         elif connection.is_open:
             connection.abort()
 
@@ -227,16 +255,15 @@ class Pool:
         self._idle.clear()
 
     def _take_idle(self, origin: Origin) -> Connection | None:
-        """The one used last; whatever has waited too long, or was closed meanwhile, goes."""
-        oldest = time.monotonic() - self._keep_alive_seconds
-        kept = [connection for connection in self._idle[origin] if connection.is_open]
-        for connection in kept:
-            if connection.idle_since < oldest:
-                connection.abort()
-        kept = [connection for connection in kept if connection.is_open]
-        taken = kept.pop() if kept else None
-        self._idle[origin] = kept
-        return taken
+        """The one used last, unless it was closed meanwhile; those that have waited too long are closed."""
+        idle, oldest = self._idle[origin], time.monotonic() - self._keep_alive_seconds
+        while idle and idle[0].idle_since < oldest:
+            idle.popleft().abort()
+        while idle:
+            connection = idle.pop()
+            if connection.is_open:
+                return connection
+        return None
 
     async def _connect(self, origin: Origin) -> Connection:
         context = self._context if origin.is_secure else None

@@ -13,25 +13,37 @@ from providers.connection import Connection, Origin, Pool
 
 
 def make_transport(httpx: ModuleType, pool: Pool) -> Any:
-    """A transport over the pool, which it closes. A response's `extensions["read"]` gives its body's next chunk."""
+    """A transport over the pool, which it closes.
+
+    In a response's `extensions`: `read` gives its body's next chunk, `answered` says that no more is wanted of it.
+    """
 
     class Body(httpx.AsyncByteStream):  # type: ignore[name-defined, misc]
         def __init__(self, origin: Origin, connection: Connection) -> None:
             self._origin, self._connection = origin, connection
+            self._is_answered = False
+
+        def set_answered(self) -> None:
+            self._is_answered = True
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             while chunk := await self._connection.read():
                 yield chunk
 
         async def aclose(self) -> None:
-            pool.give_back(self._origin, self._connection)
+            pool.give_back(self._origin, self._connection, is_answered=self._is_answered)
 
     class Transport(httpx.AsyncBaseTransport):  # type: ignore[name-defined, misc]
         async def handle_async_request(self, request: Any) -> Any:
             origin = _origin(request.url)
             connection, head = await pool.ask(origin, _encode(request, await request.aread()))
             body = Body(origin, connection)
-            return httpx.Response(head.status, headers=head.headers, stream=body, extensions={"read": connection.read})
+            return httpx.Response(
+                head.status,
+                headers=head.headers,
+                stream=body,
+                extensions={"read": connection.read, "answered": body.set_answered},
+            )
 
         async def aclose(self) -> None:
             pool.close()

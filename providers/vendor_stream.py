@@ -66,6 +66,8 @@ async def read_batches(response: RawResponse, decoder: Decoder, max_event_bytes:
             raise failure
         if failure:
             raise translate(failure) from failure
+    if decoder.ended and "answered" in response.extensions:
+        response.extensions["answered"]()
     if not decoder.finish:
         raise GatewayError("upstream_truncated") if heard else GatewayError("upstream_bad_response", reason="empty")
 

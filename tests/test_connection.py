@@ -276,3 +276,33 @@ async def test_tls_is_verified(tmp_path: Path) -> None:
         async with pool() as connections:
             with pytest.raises(ssl.SSLCertVerificationError):
                 await connections.ask(to.origin, REQUEST)
+
+
+async def late_end(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(CHUNKED[:-5])
+    await writer.drain()
+    await asyncio.sleep(0.05)  # vendors send the end of a body apart from the end mark within it
+    writer.write(CHUNKED[-5:])
+
+
+async def test_answered_connection_waits_for_the_end_of_its_body() -> None:
+    """All that is wanted of it has come: the few bytes to its end are worth a moment, and it is kept."""
+    async with vendor(late_end, CHUNKED) as to, pool() as connections:
+        connection, _ = await connections.ask(to.origin, REQUEST)
+        assert await connection.read() == b"Hello world"
+        connections.give_back(to.origin, connection, is_answered=True)
+        async with asyncio.timeout(5):
+            while not connection.is_reusable:
+                await asyncio.sleep(0.01)
+        await ask(connections, to)
+    assert (to.connections, to.requests) == (1, 2)
+
+
+async def test_answered_connection_does_not_wait_for_long() -> None:
+    """A vendor that holds its socket after the end mark is left."""
+    async with vendor(then(CHUNKED[:-5], silence)) as to, pool() as connections:
+        connection, _ = await connections.ask(to.origin, REQUEST)
+        await connection.read()
+        connections.give_back(to.origin, connection, is_answered=True)
+        assert not to.gone.is_set()
+        await asyncio.wait_for(to.gone.wait(), 2)
