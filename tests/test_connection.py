@@ -292,7 +292,7 @@ async def test_answered_connection_waits_for_the_end_of_its_body() -> None:
         assert await connection.read() == b"Hello world"
         connections.give_back(to.origin, connection, is_answered=True)
         async with asyncio.timeout(5):
-            while not connection.is_reusable:
+            while not connection.is_reusable:  # noqa: ASYNC110 - nobody tells when
                 await asyncio.sleep(0.01)
         await ask(connections, to)
     assert (to.connections, to.requests) == (1, 2)
