@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test fuzz faults coverage lint types bench dead-default disconnects soak rolling-restart storm lock vendor-js page-tools screenshots clean venv venv-dev
+.PHONY: help run test fuzz faults coverage lint types bench bench-peers dead-default disconnects soak rolling-restart storm lock vendor-js page-tools screenshots clean venv venv-dev
 
 # A caller's own Python settings must neither shadow nor change what the locks name.
 unexport PYTHONPATH PYTHONHOME
@@ -42,8 +42,12 @@ lint: venv-dev ## Check style and formatting
 types: venv-dev ## Check types
 	@$(VENV_PYTHON) -m mypy
 
-bench: venv-dev ## Run the benchmarks
+bench: venv-dev ## Measure the gateway beside nginx, and judge its goals (8 minutes)
 	@$(VENV_PYTHON) -m benchmarks $(ARGS)
+
+bench-peers: venv-dev ## The same beside other gateways too, which it installs in .peers/, and write docs/benchmarks.md (15 minutes)
+	@sh scripts/setup_peers.sh
+	@$(VENV_PYTHON) -m benchmarks --peers --page $(ARGS)
 
 dead-default: venv-dev ## Let the default model die, and hold the gateway to what its users are promised (6 minutes)
 	@$(VENV_PYTHON) -m resilience dead-default $(ARGS)
@@ -74,7 +78,7 @@ screenshots: venv-dev ## Take the pictures in docs/screenshots/ from the running
 	@$(VENV_PYTHON) -m tests.page_screenshots
 
 clean: ## Remove .venv, caches and reports
-	@rm -rf .venv node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
+	@rm -rf .venv .peers node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv:

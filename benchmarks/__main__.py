@@ -1,130 +1,102 @@
-"""`python -m benchmarks`: the gateway under load against the simulator, beside nginx, their rounds taking turns."""
+"""`python -m benchmarks`: the gateway under load against the simulator, beside others, their rounds taking turns."""
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import resource
+import subprocess
 import tempfile
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 
-from benchmarks.load import Target, run
-from benchmarks.processes import Process, gateway, nginx, simulator
+from benchmarks import house, limits, record, streams
+from benchmarks.contenders import DIRECT, NGINX, Contender, plain
+from benchmarks.load import run
+from benchmarks.measuring import Field
+from benchmarks.page import tables, write_page
+from benchmarks.peers import PEERS
+from benchmarks.processes import find_nginx, nginx, simulator
 
-_PATH = "/openai/v1/chat/completions"
-_SHORT = "paced-1x50"
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """One under measurement: its process, and where its long and its short streams are asked for."""
-
-    name: str
-    process: Process
-    long: Target
-    short: Target
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """One round's costs of one peer."""
-
-    cpu_us_a_delta: float
-    cpu_us_a_stream: float
-    deltas_a_second: float
-    first_content_ms: float
-    memory_mb: float
-
-
-async def _measure(peer: Peer, streams: int, rate: int, seconds: int) -> Costs:
-    deltas = rate * seconds
-    before = peer.process.cpu_seconds()
-    paced = await run(peer.long, streams, at_once=streams, stagger_seconds=1 / rate)
-    cpu = peer.process.cpu_seconds() - before
-    memory = peer.process.memory_mb()
-    if paced.whole != streams or paced.frames < streams * deltas:
-        raise RuntimeError(f"{peer.name}: {paced.whole} of {streams} streams came whole, {paced.frames} frames")
-    before = peer.process.cpu_seconds()
-    short = await run(peer.short, 10 * streams, at_once=20)
-    short_cpu = peer.process.cpu_seconds() - before
-    if short.whole != short.asked:
-        raise RuntimeError(f"{peer.name}: {short.whole} of {short.asked} short streams came whole")
-    return Costs(
-        cpu_us_a_delta=1e6 * cpu / (streams * deltas),
-        cpu_us_a_stream=1e6 * short_cpu / short.asked,
-        deltas_a_second=streams * deltas / paced.seconds,
-        first_content_ms=statistics.median(short.first_content_ms),
-        memory_mb=memory,
-    )
-
-
-def _median(rounds: Sequence[Costs]) -> Costs:
-    return Costs(*(statistics.median(values) for values in zip(*map(_values, rounds), strict=True)))
-
-
-def _values(costs: Costs) -> tuple[float, ...]:
-    return (
-        costs.cpu_us_a_delta,
-        costs.cpu_us_a_stream,
-        costs.deltas_a_second,
-        costs.first_content_ms,
-        costs.memory_mb,
-    )
-
-
-def _report(costs: dict[str, list[Costs]]) -> None:
-    print(f"{'':10}{'CPU us/delta':>14}{'CPU us/stream':>15}{'deltas/s':>10}{'first ms':>10}{'added ms':>10}{'MB':>8}")
-    medians = {name: _median(rounds) for name, rounds in costs.items()}
-    direct = medians["direct"].first_content_ms
-    for name, median in medians.items():
-        added = median.first_content_ms - direct
-        cpu = f"{median.cpu_us_a_delta:14.1f}{median.cpu_us_a_stream:15.0f}"
-        print(
-            f"{name:10}{cpu}{median.deltas_a_second:10.0f}{median.first_content_ms:10.1f}{added:10.1f}{median.memory_mb:8.0f}"
-        )
-    if "nginx" not in medians:
-        print("nginx is not installed, so no ratio is claimed; on Debian or Ubuntu: sudo apt-get install nginx-light")
-        return
-    pairs = zip(costs["gateway"], costs["nginx"], strict=True)
-    ratios = [ours.cpu_us_a_delta / theirs.cpu_us_a_delta for ours, theirs in pairs]
-    told = ", ".join(f"{ratio:.1f}" for ratio in ratios)
-    print(f"CPU a delta, gateway : nginx = {statistics.median(ratios):.1f} (rounds: {told})")
+SCENARIOS: dict[str, Callable[[Field], None]] = {
+    streams.PACED: streams.run_paced,
+    streams.MANY: streams.run_many,
+    streams.BURST: streams.run_burst,
+    streams.SHORT: streams.run_short,
+    streams.FIRST: streams.run_first_content,
+    limits.STALLS: limits.run_stalls,
+    limits.IDLE: limits.run_idle,
+    limits.MIXED: limits.run_mixed,
+    house.HISTORY: house.run_history,
+    house.START: house.run_start,
+    house.WORKERS: house.run_workers,
+    house.DEPENDENCIES: house.note_dependencies,
+}
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="benchmarks")
-    parser.add_argument("--streams", type=int, default=200)
-    parser.add_argument("--rate", type=int, default=50, help="deltas a second of each stream")
-    parser.add_argument("--seconds", type=int, default=8, help="length of a stream")
+    """Measure, print, and keep the results."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("--peers", action="store_true", help="measure the gateways in .peers/ too")
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
-    long = f"paced-{asked.rate * asked.seconds}x{asked.rate}"
-    costs: dict[str, list[Costs]] = defaultdict(list)
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=[*SCENARIOS])
+    parser.add_argument("--page", action="store_true", help="put the tables into docs/benchmarks.md")
+    chosen = parser.parse_args()
+    _raise_file_limit()
+    earlier = record.newest()
+    found = record.begin(chosen.rounds, _versions(with_peers=chosen.peers))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
-        vendor = stack.enter_context(simulator())
-        house = stack.enter_context(gateway(vendor.port, {"OPENAI": long, "LOCAL": _SHORT}, folder))
-        proxy = stack.enter_context(nginx(vendor.port, folder))
-        gpt, local = Target.gateway(house.port, "gpt"), Target.gateway(house.port, "local")
-        peers = [Peer("gateway", house, gpt, local), _vendor_peer("direct", vendor, long)]
-        if proxy:
-            peers.append(_vendor_peer("nginx", proxy, long))
-        print(f"{asked.streams} streams of {asked.rate} deltas a second for {asked.seconds} s, {asked.rounds} rounds")
-        for _ in range(asked.rounds):
-            for peer in peers:
-                costs[peer.name].append(uvloop.run(_measure(peer, asked.streams, asked.rate, asked.seconds)))
-    _report(costs)
+        field = _open_field(stack, folder, found, with_peers=chosen.peers)
+        for name in chosen.only:
+            print(f"{name} …", flush=True)
+            SCENARIOS[name](field)
+    print("\n".join(tables(found, earlier)))
+    if chosen.only == [*SCENARIOS]:
+        print(f"\nkept as {found.save().name} in benchmarks/results/")
+    if chosen.page:
+        write_page(found)
 
 
-def _vendor_peer(name: str, process: Process, long: str) -> Peer:
-    targets = [Target.vendor(name, process.port, _PATH, model) for model in (long, _SHORT)]
-    return Peer(name, process, targets[0], targets[1])
+def _open_field(stack: ExitStack, folder: Path, found: record.Record, *, with_peers: bool) -> Field:
+    vendor = stack.enter_context(simulator())
+    others = [plain(DIRECT, vendor)]
+    if proxy := stack.enter_context(nginx(vendor.port, folder)):
+        others.append(plain(NGINX, proxy))
+    else:
+        found.notes.append("nginx was not installed: on Debian or Ubuntu, `apt-get install nginx-light`.")
+    for peer in PEERS if with_peers else ():
+        if peer.is_installed:
+            contender = stack.enter_context(peer.start(vendor.port, folder))
+            uvloop.run(_greet(contender))
+            others.append(contender)
+        else:
+            found.notes.append(f"{peer.name} could not be installed: {peer.why_not}")
+    return Field(vendor, others, folder, found, found.rounds)
+
+
+async def _greet(contender: Contender) -> None:
+    """One chat, for what a contender only loads then. Raises RuntimeError where it doesn't come whole."""
+    greeted = await run(contender.target("burst-100"), 1, at_once=1)
+    if not greeted.count_whole(100):
+        answered = b"".join(greeted.answers[0].reads)
+        raise RuntimeError(f"{contender.name} does not answer: {answered[:500]!r}")
+
+
+def _versions(*, with_peers: bool) -> dict[str, str]:
+    versions = {peer.name: peer.version for peer in PEERS if with_peers and peer.is_installed}
+    if program := find_nginx():
+        told = subprocess.run((program, "-v"), capture_output=True, text=True, check=False).stderr
+        versions[NGINX] = told.strip().rpartition("/")[2]
+    return versions
+
+
+def _raise_file_limit() -> None:
+    """To what the system allows: 5,000 streams take a file each here and in the vendor, and two in a proxy."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":

@@ -1,109 +1,227 @@
-"""The load: many streams at once over bare sockets, each counted and checked for its end."""
+"""The load: many streams at once over bare sockets. While it runs it only keeps what comes, and when."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import cast
 
 import msgspec
 
-_END = b"data: [DONE]\n\n"
-_CHAT = {"messages": [{"role": "user", "content": "Tell me something."}], "stream": True}
+from benchmarks.answers import Answer
+
+_QUESTION = {"role": "user", "content": "Tell me something."}
+_CHAT = {"messages": [_QUESTION], "stream": True}
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
+_CONTENT = b'"content":"'
+_EMPTY_CONTENT = b'"content":""'
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to ask: a port, a path, and the body that this wire wants."""
+    """Where to ask: a port, a path, the body that this wire wants, and headers, each a line."""
 
     name: str
     port: int
     path: str
     body: bytes
+    headers: tuple[str, ...] = ("Authorization: Bearer benchmark-key",)
 
     @classmethod
-    def gateway(cls, port: int, provider: str) -> Target:
+    def gateway(cls, port: int, provider: str, messages: Sequence[object] = (_QUESTION,)) -> Target:
         """The gateway's own wire."""
-        return cls("gateway", port, f"/chat/{provider}", msgspec.json.encode(_CHAT))
+        return cls("gateway", port, f"/chat/{provider}", msgspec.json.encode(_CHAT | {"messages": messages}))
 
     @classmethod
-    def vendor(cls, name: str, port: int, path: str, model: str) -> Target:
-        """OpenAI's wire: the simulator itself, or a proxy before it."""
-        return cls(name, port, path, msgspec.json.encode(_CHAT | {"model": model}))
+    def vendor(cls, name: str, port: int, path: str, model: str, **more: object) -> Target:
+        """OpenAI's wire: the simulator itself, or what speaks it before it."""
+        return cls(name, port, path, msgspec.json.encode(_CHAT | {"model": model, **more}))
 
     @property
     def request(self) -> bytes:
         """The whole HTTP request."""
-        head = (
-            f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Type: application/json\r\n"
-            f"Authorization: Bearer benchmark-key\r\nContent-Length: {len(self.body)}\r\n\r\n"
+        lines = (
+            f"POST {self.path} HTTP/1.1",
+            f"Host: 127.0.0.1:{self.port}",
+            "Content-Type: application/json",
+            *self.headers,
+            f"Content-Length: {len(self.body)}",
         )
-        return head.encode() + self.body
+        return "\r\n".join((*lines, "", "")).encode() + self.body
 
 
-class Stream(asyncio.Protocol):
-    """One stream: sends its request, counts the frames, notes when the first content came."""
+class Connection(asyncio.Protocol):
+    """One client: asks one thing after another, and keeps what comes."""
 
-    def __init__(self, request: bytes) -> None:
-        self._request = request
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._tail = b""
-        self.done: asyncio.Future[bool] = self._loop.create_future()
-        self.frames = 0
-        self.asked_at = 0.0
-        self.first_content_at: float | None = None
+        self._is_chunked = False
+        self.is_open = True
+        self.answer = Answer(time.monotonic())
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self.begun: asyncio.Future[None] = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self.asked_at = self._loop.time()
-        self._transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        if self.first_content_at is None and b'"content":"' in data.replace(b'"content":""', b""):
-            self.first_content_at = self._loop.time()
-        self.frames += data.count(b"data: {")
-        self._tail = (self._tail + data)[-len(_END) - 16 :]
-        if _END in self._tail:
-            self._finish(whole=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._finish(whole=False)
+        self.is_open = False
+        self._settle()
 
-    def _finish(self, *, whole: bool) -> None:
-        if not self.done.done():
-            self.done.set_result(whole)
+    def data_received(self, data: bytes) -> None:
+        self.answer.times.append(time.monotonic())
+        self.answer.reads.append(data)
+        self._is_chunked = self._is_chunked or b"chunked" in data
+        if not self.begun.done() and _CONTENT in data.replace(_EMPTY_CONTENT, b""):
+            self.begun.set_result(None)
+        self._tail = (self._tail + data)[-len(_LAST_CHUNK) :] if len(data) < len(_LAST_CHUNK) else data[-7:]
+        if self._tail == _LAST_CHUNK or (not self._is_chunked and _is_all(b"".join(self.answer.reads))):
+            self._settle()
+
+    def ask(self, request: bytes) -> asyncio.Future[None]:
+        """Send the request; the future is done when its answer has ended, however it did."""
+        self._over, self.begun = self._loop.create_future(), self._loop.create_future()
+        self._tail, self._is_chunked = b"", False
+        self.answer = Answer(time.monotonic())
+        self._transport.write(request)
+        return self._over
+
+    def leave(self) -> None:
+        """Close at once."""
         self._transport.abort()
+
+    def _settle(self) -> None:
+        for future in (self._over, self.begun):
+            if not future.done():
+                future.set_result(None)
+
+
+def _is_all(data: bytes) -> bool:
+    """Whether this is a whole answer that tells its length, as an error is."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    return bool(length) and len(body) >= int(length)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a round brought: streams that came whole, frames, seconds, first-content delays in ms."""
+    """What a load brought: the answers, its seconds, and the CPU seconds that the load itself took."""
 
-    asked: int
-    whole: int
-    frames: int
+    answers: list[Answer]
     seconds: float
-    first_content_ms: list[float]
+    cpu_seconds: float
+
+    @property
+    def asked(self) -> int:
+        """How many streams were asked for."""
+        return len(self.answers)
+
+    @property
+    def whole(self) -> int:
+        """How many of them ended with their end mark."""
+        return sum(answer.has_ended for answer in self.answers)
+
+    @property
+    def first_content_ms(self) -> list[float]:
+        """From each request to its first content, where there was some."""
+        return [delay for answer in self.answers if (delay := answer.first_content_ms()) is not None]
+
+    def count_whole(self, deltas: int) -> int:
+        """How many are whole, to the last character, as the simulator's loads of so many deltas are."""
+        return sum(answer.is_whole(deltas) for answer in self.answers)
 
 
 async def run(target: Target, streams: int, *, at_once: int, stagger_seconds: float = 0.0) -> Result:
-    """Ask for so many streams, never more than `at_once` open; the openings are spread over the stagger."""
-    loop = asyncio.get_running_loop()
-    places = asyncio.Semaphore(at_once)
-    began = loop.time()
+    """Ask for so many streams, each on its own connection, never more than `at_once` open.
 
-    async def ask(number: int) -> tuple[Stream, bool]:
+    The openings are spread over the stagger.
+    """
+    places = asyncio.Semaphore(at_once)
+    request = target.request
+
+    async def ask(number: int) -> Answer:
         await asyncio.sleep(stagger_seconds * number / streams)
         async with places:
-            _, stream = await loop.create_connection(lambda: Stream(target.request), "127.0.0.1", target.port)
-            return stream, await stream.done
+            connection = await _connect(target)
+            await connection.ask(request)
+            connection.leave()
+            return connection.answer
 
-    answers = await asyncio.gather(*(ask(number) for number in range(streams)))
-    delays = [1000 * (s.first_content_at - s.asked_at) for s, _ in answers if s.first_content_at is not None]
-    return Result(
-        asked=streams,
-        whole=sum(whole for _, whole in answers),
-        frames=sum(stream.frames for stream, _ in answers),
-        seconds=loop.time() - began,
-        first_content_ms=delays,
-    )
+    with _Accounting() as accounting:
+        answers = await asyncio.gather(*(ask(number) for number in range(streams)))
+    return Result(answers, accounting.seconds, accounting.cpu_seconds)
+
+
+async def run_for(target: Target, clients: int, seconds: float) -> Result:
+    """Have so many clients ask for so many seconds, each again on its own connection as soon as it has its answer."""
+    request, answers = target.request, list[Answer]()
+
+    async def ask_again() -> None:
+        connection = await _connect(target)
+        while time.monotonic() < accounting.began + seconds:
+            if not connection.is_open:
+                connection = await _connect(target)
+            await connection.ask(request)
+            if connection.is_open or connection.answer.reads:  # else it was closed for its age as we asked
+                answers.append(connection.answer)
+        connection.leave()
+
+    with _Accounting() as accounting:
+        await asyncio.gather(*(ask_again() for _ in range(clients)))
+    return Result(answers, accounting.seconds, accounting.cpu_seconds)
+
+
+@asynccontextmanager
+async def held(target: Target, streams: int, at_once: int) -> AsyncIterator[list[Answer]]:
+    """So many streams at their first content, and still open; they are left at the end."""
+    places = asyncio.Semaphore(at_once)
+    request = target.request
+
+    async def begin() -> Connection:
+        async with places:
+            connection = await _connect(target)
+            over = connection.ask(request)
+            await connection.begun
+            if over.done():
+                raise RuntimeError(f"{target.name}: a stream ended early: {b''.join(connection.answer.reads)[:300]!r}")
+            return connection
+
+    connections = await asyncio.gather(*(begin() for _ in range(streams)))
+    try:
+        yield [connection.answer for connection in connections]
+    finally:
+        for connection in connections:
+            connection.leave()
+
+
+async def leave_midway(target: Target, after_seconds: float) -> None:
+    """One client that asks, and leaves while its stream is under way."""
+    connection = await _connect(target)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(after_seconds):
+            await connection.ask(target.request)
+    connection.leave()
+
+
+async def _connect(target: Target) -> Connection:
+    _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", target.port)
+    return connection
+
+
+class _Accounting:
+    """The seconds of a block, and this process's CPU seconds; its garbage waits until after it."""
+
+    def __enter__(self) -> _Accounting:
+        gc.collect()
+        gc.disable()
+        self.began, self._cpu = time.monotonic(), time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds, self.cpu_seconds = time.monotonic() - self.began, time.process_time() - self._cpu
+        gc.enable()

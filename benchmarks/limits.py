@@ -1,0 +1,98 @@
+"""How much one worker carries: streams without a stall, streams that wait, and streams beside failing ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+import uvloop
+
+from benchmarks.contenders import NGINX, OURS, PORTKEY, Contender, gateways
+from benchmarks.load import Target, leave_midway, run
+from benchmarks.measuring import Field, delays, deltas_of, measure
+
+STALLS, IDLE, MIXED = "stalls", "idle", "mixed"
+STALL_MS = 250.0
+_STEPS = (100, 150, 200, 250, 300, 350, 400, 500, 600, 700, 800, 1000)
+_SLOW_STEPS = (2, 5, 10, 20, 30, 40, 50, 75, 100)
+_STEADY = "stamped-150x50"
+_IDLE_STREAMS, _IDLE, _IDLE_STAGGER = 5000, "paced-3x0.2", 8.0
+_HEALTHY = "stamped-200x50"
+_FAULTS = {"claude": "error-503", "gemini": "reset", "groq": "truncated"}
+
+
+def run_stalls(field: Field) -> None:
+    """More and more streams of 50 deltas a second, until a delta comes 250 ms after it was written."""
+    variables = {"MAX_STREAMS": "2000"}
+    with gateways(field.vendor, _STEADY, field.folder, variables=variables) as ours:
+        for contender in (*field.others, *ours):
+            steps = [step for step in (_SLOW_STEPS if contender.is_slow else _STEPS) if step <= contender.most]
+            field.record.add(STALLS, contender.name, {"most_streams": _climb(field, contender, steps)})
+
+
+def _climb(field: Field, contender: Contender, steps: Sequence[int]) -> int:
+    carried = 0
+    for streams in steps:
+        if not (_is_steady(field, contender, streams) or _is_steady(field, contender, streams)):  # one mishap is none
+            break
+        carried = streams
+    return carried
+
+
+def _is_steady(field: Field, contender: Contender, streams: int) -> bool:
+    load = partial(run, streams=streams, at_once=streams, stagger_seconds=2.0)
+    measured = uvloop.run(measure(field, contender, load, _STEADY))
+    return delays(measured.result)["delay_max_ms"] < STALL_MS
+
+
+def run_idle(field: Field) -> None:
+    """5,000 open streams with a delta each five seconds: the memory of each, and whether one was dropped."""
+    variables = {"MAX_STREAMS": "6000"}
+    with gateways(field.vendor, _IDLE, field.folder, variables=variables) as ours:
+        for contender in (*field.chosen(NGINX, PORTKEY), *ours):
+            field.record.add(IDLE, contender.name, uvloop.run(_wait_long(contender)))
+
+
+async def _wait_long(contender: Contender) -> dict[str, float]:
+    before = contender.process.memory_mb()
+    load = run(contender.target(_IDLE), _IDLE_STREAMS, at_once=_IDLE_STREAMS, stagger_seconds=_IDLE_STAGGER)
+    running = asyncio.create_task(load)
+    await asyncio.sleep(_IDLE_STAGGER + 6)  # all are open, and each has had its first delta
+    grown = contender.process.memory_mb() - before
+    result = await running
+    dropped = _IDLE_STREAMS - result.count_whole(deltas_of(_IDLE))
+    return {"memory_kb_a_stream": 1024 * grown / _IDLE_STREAMS, "streams_dropped": dropped}
+
+
+def run_mixed(field: Field) -> None:
+    """100 healthy streams while, each second, 45 chats meet a fault and 7 clients leave."""
+    others = {"ANTHROPIC_MODEL_FALLBACK": "burst-100"}
+    models = {"ANTHROPIC": _FAULTS["claude"], "GEMINI": _FAULTS["gemini"], "GROQ": _FAULTS["groq"]}
+    for prefix, model in models.items():
+        others[f"{prefix}_MODEL_DEFAULT"] = model
+        others.setdefault(f"{prefix}_MODEL_FALLBACK", model)
+    with gateways(field.vendor, _HEALTHY, field.folder, (OURS, *_FAULTS), others) as ours:
+        for _ in range(field.rounds):
+            field.record.add(MIXED, OURS, uvloop.run(_mix({one.name: one.target("") for one in ours})))
+
+
+async def _mix(targets: dict[str, Target]) -> dict[str, float]:
+    leaving = asyncio.create_task(_leave_often(targets[OURS]))
+    healthy, fallback, *broken = await asyncio.gather(
+        run(targets[OURS], 100, at_once=100, stagger_seconds=0.5),
+        *(run(targets[name], 60, at_once=60, stagger_seconds=4.0) for name in _FAULTS),
+    )
+    await leaving
+    failed = [answer for result in broken for answer in result.answers]
+    return {
+        "healthy_lost": 100 - healthy.count_whole(deltas_of(_HEALTHY)),
+        "fallbacks_lost": fallback.asked - fallback.count_whole(100),
+        "faults_untold": sum(answer.status < 400 and b'"type":"error"' not in answer.body for answer in failed),
+        **delays(healthy),
+    }
+
+
+async def _leave_often(target: Target) -> None:
+    for _ in range(20):
+        await asyncio.gather(leave_midway(target, 0.3), leave_midway(target, 0.2))
