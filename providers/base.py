@@ -114,12 +114,14 @@ class BaseProvider(ABC):
         """
         while chain.link.provider == self.name:
             answer = self._answer(prompt, chain, message_id)
-            opened = False
+            opened, told_chars = False, 0
             try:
                 async for events in answer:
                     batch = events if opened else [_opening(chain), *events]
-                    chain.told_chars = _count_chars(events) + (chain.told_chars or 0 if opened else 0)
-                    opened = True
+                    for event in events:
+                        if type(event) is Delta:
+                            told_chars += len(event.content)
+                    chain.told_chars, opened = told_chars, True
                     yield batch
                 chain.is_answered = True
                 return
@@ -180,12 +182,13 @@ class BaseProvider(ABC):
             with Deadline(min(began + patience, chain.until)) as deadline:
                 async for batch in batches:
                     deadline.pause()
-                    deltas, finish = _split(batch, finish)
-                    if deltas:
+                    if type(batch[-1]) is Finish:
+                        finish = cast(Finish, batch.pop())
+                    if batch:
                         if waiting_for == "first_content":
                             waiting_for = "stalled"
                             _note_answered(chain.link, began)
-                        yield deltas
+                        yield cast(list[Event], batch)
                     # Counted from here on: how long the client took for the batch is not the vendor's silence.
                     quiet = clocks.idle if finish is None or finish.settling is None else finish.settling
                     deadline.move(min(now() + quiet, chain.until))
@@ -237,15 +240,3 @@ def _opening(chain: Chain) -> Start | Restart:
 def _note_answered(link: Link, asked_at: float) -> None:
     if link.breaker.answered(asked_at):
         _logger.info("breaker closed", extra={"context": link.context()})
-
-
-def _count_chars(events: list[Event]) -> int:
-    return sum([len(event.content) for event in events if type(event) is Delta])
-
-
-def _split(batch: Batch, finish: Finish | None) -> tuple[list[Event], Finish | None]:
-    """The batch's deltas, and its Finish, or else the one there was."""
-    last = batch[-1]
-    if isinstance(last, Finish):
-        return cast(list[Event], batch[:-1]), last
-    return cast(list[Event], batch), finish

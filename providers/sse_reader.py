@@ -37,8 +37,9 @@ class SSEReader:
 
         Raises GatewayError `event_too_large`, after the events before it.
         """
-        if self._is_whole(chunk):
-            return self._parse(chunk[:-2])
+        is_between = not (self._buffer or self._after_cr or self._at_start)
+        if is_between and chunk.endswith(b"\n\n") and b"\r" not in chunk:
+            return self._parse(chunk[:-2])  # whole events, as nearly every read brings, need no buffer
         self._buffer += self._with_plain_line_ends(chunk)
         if self._at_start and not self._skip_bom():
             return iter(())
@@ -56,11 +57,6 @@ class SSEReader:
         """At a clean end of the stream: the last event, if its blank line is missing."""
         rest, self._buffer = bytes(self._buffer), bytearray()
         return self._parse(rest)
-
-    def _is_whole(self, chunk: bytes) -> bool:
-        """Whether it is nothing but complete events, as nearly every read brings: then they need no buffer."""
-        is_between = not (self._buffer or self._after_cr or self._at_start)
-        return is_between and chunk.endswith(b"\n\n") and b"\r" not in chunk
 
     def _with_plain_line_ends(self, chunk: bytes) -> bytes:
         if self._after_cr and chunk:
@@ -82,7 +78,8 @@ class SSEReader:
 
     def _parse(self, text: bytes) -> Iterator[Frame]:
         for block in text.split(b"\n\n"):
-            self._check_size(block)
+            if len(block) > self._limit:
+                self._check_size(block)
             # What nearly every event looks like costs no loop over lines.
             if block.startswith(b"data: ") and b"\n" not in block and len(block) > 6:
                 yield Frame(block[6:])
@@ -91,7 +88,7 @@ class SSEReader:
 
     def _check_size(self, block: bytes | bytearray) -> None:
         """Further line ends, which a cut may leave before an event or after it, are none of its bytes."""
-        if len(block) > self._limit and (size := len(block.strip(b"\n"))) > self._limit:
+        if (size := len(block.strip(b"\n"))) > self._limit:
             raise GatewayError("event_too_large", detail={"bytes": size, "limit": self._limit})
 
 

@@ -106,18 +106,21 @@ class EventStreamResponse(Response):
                 if isinstance(batch[0], Start | Restart):
                     self._name_model(batch[0])
                 if frames := self._encoder.encode(batch):
-                    await self._write(frames)
+                    if self._beat.locked():
+                        await self._let_beat_pass()
+                    await self._put(frames)
         except GatewayError as error:
             if self._wrote_at is None:
                 raise
-            await self._write(self._encoder.encode_error(error))
-        await self._write(b"", more=False)
+            await self._let_beat_pass()
+            await self._put(self._encoder.encode_error(error))
+        await self._let_beat_pass()
+        await self._put(b"", more=False)
 
-    async def _write(self, frames: bytes, *, more: bool = True) -> None:
-        if self._beat.locked():
-            await self._beat.acquire()  # after a heartbeat that is on its way
-            self._beat.release()
-        await self._put(frames, more=more)
+    async def _let_beat_pass(self) -> None:
+        """Wait for a heartbeat that is on its way: an event is never written into the midst of it."""
+        async with self._beat:
+            pass
 
     async def _put(self, frames: bytes, *, more: bool = True) -> None:
         self._writing_since = now = self._now()

@@ -31,15 +31,13 @@ class NativeEncoder:
 
     def encode(self, batch: list[Event]) -> bytes:
         """The frames of one batch, for one write."""
-        return b"".join([self._frame(event) for event in batch])
+        return b"".join([self._delta(event) if isinstance(event, Delta) else self._frame(event) for event in batch])
 
     def encode_error(self, error: GatewayError) -> bytes:
         """The last event of a stream that failed."""
         return self._event("error", {"error": error_fields(error, self._identity.request_id)})
 
-    def _frame(self, event: Event) -> bytes:
-        if isinstance(event, Delta):
-            return self._delta(event)
+    def _frame(self, event: Start | Restart | End) -> bytes:
         if isinstance(event, Start):
             return self._start(event)
         if isinstance(event, End):
