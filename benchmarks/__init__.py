@@ -1,1 +1,1 @@
-"""What the gateway costs, measured beside a plain proxy in the same run: `make bench`."""
+"""What the gateway costs, measured beside others in the same run: `make bench`, `make bench-peers`."""

@@ -14,8 +14,8 @@ from benchmarks.measuring import Field, delays, deltas_of, measure
 
 STALLS, IDLE, MIXED = "stalls", "idle", "mixed"
 STALL_MS = 250.0
-_STEPS = (100, 150, 200, 250, 300, 350, 400, 500, 600, 700, 800, 1000)
-_SLOW_STEPS = (2, 5, 10, 20, 30, 40, 50, 75, 100)
+_STEPS = (100, 200, 400, 600, 800, 1000, 1300)
+_SLOW_STEPS = (2, 5, 10, 15, 20, 30, 40, 50)
 _STEADY = "stamped-150x50"
 _IDLE_STREAMS, _IDLE, _IDLE_STAGGER = 5000, "paced-3x0.2", 8.0
 _HEALTHY = "stamped-200x50"
@@ -41,7 +41,7 @@ def _climb(field: Field, contender: Contender, steps: Sequence[int]) -> int:
 
 
 def _is_steady(field: Field, contender: Contender, streams: int) -> bool:
-    load = partial(run, streams=streams, at_once=streams, stagger_seconds=2.0)
+    load = partial(run, streams=streams, at_once=streams, stagger_seconds=1.5)
     measured = uvloop.run(measure(field, contender, load, _STEADY))
     return delays(measured.result)["delay_max_ms"] < STALL_MS
 
