@@ -138,6 +138,7 @@ async def test_what_came_in_one_read_is_one_chunk() -> None:
     async with vendor(CHUNKED) as to, pool() as connections:
         connection, _ = await connections.ask(to.origin, REQUEST)
         assert await connection.read() == b"Hello world"
+        connections.give_back(to.origin, connection)
 
 
 async def test_connection_is_kept_for_the_next_request() -> None:
@@ -251,6 +252,7 @@ async def test_reader_that_is_slow_stops_the_socket() -> None:
         assert ahead
         assert len(ahead) < 1_000_000
         assert len(first) + len(ahead) + len(await read_all(connection)) == size
+        connections.give_back(to.origin, connection)
 
 
 async def test_connecting_has_its_clock() -> None:
