@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 QUESTION = {"messages": [{"role": "user", "content": "Stay a while."}]}
 LONG = Paced(10_000, 20)  # minutes
+ONCE = httpx.Limits(max_keepalive_connections=0)  # a connection that is kept may end just as it is used again
 
 
 @asynccontextmanager
@@ -138,12 +139,13 @@ async def test_second_signal_ends_several_workers_at_once(tmp_path: Path) -> Non
 
 async def test_workers_are_replaced_under_load(tmp_path: Path) -> None:
     """SIGHUP brings new workers up one by one: every chat meanwhile ends whole, none is refused."""
-    async with chatting(tmp_path, Paced(30, 20), workers=2) as (gateway, client, chat):
+    async with chatting(tmp_path, Paced(30, 20), workers=2) as (gateway, _, chat):
         gateway.process.send_signal(signal.SIGHUP)
         answers = [await chat]
-        async with asyncio.timeout(60):
+        url = f"{gateway.url}/chat/gpt"
+        async with asyncio.timeout(60), httpx.AsyncClient(limits=ONCE, trust_env=False, timeout=30) as client:
             while gateway.log().count("draining") < 2:
-                answers += await asyncio.gather(*(client.post("/chat/gpt", json=QUESTION) for _ in range(4)))
+                answers += await asyncio.gather(*(client.post(url, json=QUESTION) for _ in range(4)))
         assert {response.status_code for response in answers} == {200}
         assert {last_event(response) for response in answers} == {"[DONE]"}
         gateway.process.send_signal(signal.SIGTERM)
@@ -159,13 +161,12 @@ def workers_of(gateway: Served) -> set[int]:
 
 async def test_killed_worker_is_replaced(tmp_path: Path) -> None:
     """What the kernel kills for want of memory comes back by itself; the other one serves meanwhile."""
-    once = httpx.Limits(max_keepalive_connections=0)  # a connection that is kept may lead to the killed one
     async with chatting(tmp_path, Paced(20, 20), workers=2) as (gateway, _, chat):
         await chat
         before = workers_of(gateway)
         os.kill(min(before), signal.SIGKILL)
         url = f"{gateway.url}/chat/gpt"
-        async with asyncio.timeout(60), httpx.AsyncClient(limits=once, trust_env=False, timeout=30) as client:
+        async with asyncio.timeout(60), httpx.AsyncClient(limits=ONCE, trust_env=False, timeout=30) as client:
             while len(before | workers_of(gateway)) < 3 or gateway.log().count("startup complete") < 3:
                 assert last_event(await client.post(url, json=QUESTION)) == "[DONE]"
         assert len(workers_of(gateway)) == 2
