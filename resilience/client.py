@@ -33,11 +33,6 @@ class Chat:
     has_fallen_back: bool = False
     attempts: int = 0
 
-    @property
-    def is_honest(self) -> bool:
-        """Whether the client knows how it ended."""
-        return self.ending in ("end", "error")
-
 
 def request(provider: str, body: bytes = CHAT) -> bytes:
     """A chat's request, the connection's last."""

@@ -16,7 +16,8 @@ from tests.conftest import CORPUS
 PROVIDERS = {"openai": "gpt", "anthropic": "claude", "gemini": "gemini", "groq": "groq"}
 APIS = ("chat.completions", "messages", "streamGenerateContent", "streamGenerateContent(vertex)")
 
-_FINISH_REASONS = {
+# The vendors' words for how an answer ended, in the contract's.
+FINISH_REASONS = {
     "stop": "stop",
     "STOP": "stop",
     "end_turn": "stop",
@@ -77,7 +78,7 @@ class Recording(NamedTuple):
     @property
     def finish_reason(self) -> str:
         """The gateway's word for its end."""
-        return "content_filter" if self.refusal else _FINISH_REASONS[self.meta["finish_reason"]]
+        return "content_filter" if self.refusal else FINISH_REASONS[self.meta["finish_reason"]]
 
     @property
     def tokens(self) -> tuple[int | None, int | None]:

@@ -25,6 +25,7 @@ from providers.chat_completions import ChatCompletionsDecoder
 from providers.gemini_provider import GenerateContentDecoder
 from providers.vendor_stream import Decoder, read_batches
 from tests.conftest import CORPUS, CORPUS_ABSENT
+from tests.recordings import FINISH_REASONS
 
 DECODERS: dict[str, type[Decoder]] = {
     "chat.completions": ChatCompletionsDecoder,
@@ -125,21 +126,6 @@ def seeded(stream: bytes) -> list[bytes]:
 
 CUTS = {"whole": whole, "bytewise": bytewise, "seeded": seeded}
 
-# The vendors' words for how an answer ended, in the contract's.
-FINISH_REASONS = {
-    "stop": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "STOP": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "MAX_TOKENS": "length",
-    "tool_calls": "tool_calls",
-    "tool_use": "tool_calls",
-    "SAFETY": "content_filter",
-    "RECITATION": "content_filter",
-    "pause_turn": "other",
-}
 # Recordings that end in an error.
 ERRORS = {
     "gemini/043": "content_filtered",  # blockReason
