@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import resource
 import sys
 from collections.abc import Callable, Mapping
@@ -23,13 +22,11 @@ from contextlib import ExitStack, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from io import TextIOWrapper
 from pathlib import Path
 from time import monotonic, process_time
 from typing import Any, Literal, TextIO
 
-from concurrent_log_handler import ConcurrentRotatingFileHandler
-
+from log_file import LogFile
 from redaction import exception_text, hide, json_line, name_exception, text_line, text_of
 
 request_id_context: ContextVar[str] = ContextVar("request_id", default="-")
@@ -157,13 +154,13 @@ def configure_logging(settings: LogSettings) -> None:
         _state.closing.callback(source.setLevel, source.level)
         source.setLevel(level)
     _attach(root, _Console(), settings.level)
-    _attach(root, _LogFile("app.log", settings), settings.level)
-    _attach(root, _LogFile("error.log", settings), "ERROR")
-    _attach(root, _LogFile("debug.log", settings), "DEBUG")
+    _attach(root, _FileHandler("app.log", settings), settings.level)
+    _attach(root, _FileHandler("error.log", settings), "ERROR")
+    _attach(root, _FileHandler("debug.log", settings), "DEBUG")
     _conversation_logger.propagate = False
     _state.conversation_log = settings.conversation_log
     if settings.conversation_log != "off":
-        _attach(_conversation_logger, _LogFile("conversation.log", settings), "INFO")
+        _attach(_conversation_logger, _FileHandler("conversation.log", settings), "INFO")
 
 
 def shutdown_logging() -> None:
@@ -198,39 +195,26 @@ def _complain(error: BaseException | None) -> None:
         print(f"LOG LINES ARE BEING LOST: {name_exception(error)}", file=sys.stderr, flush=True)
 
 
-class _LogFile(ConcurrentRotatingFileHandler):
-    """A file of JSON lines that several processes write and rotate, under a lock file; readable by its owner alone."""
+class _FileHandler(logging.Handler):
+    """Writes JSON lines to a file of the settings' folder."""
 
     def __init__(self, name: str, settings: LogSettings) -> None:
-        super().__init__(
-            settings.directory / name,
-            maxBytes=settings.max_bytes,
-            backupCount=settings.backup_count,
-            encoding="utf-8",
-            chmod=0o600,
+        super().__init__()
+        self._file = LogFile(
+            settings.directory / name, max_bytes=settings.max_bytes, backup_count=settings.backup_count
         )
-        self.setFormatter(_JsonFormatter())
 
-    def do_open(self, mode: str | None = None) -> TextIOWrapper:
-        """Open the file; a line that was cut short by a full disk or a crash is ended first."""
-        stream = super().do_open(mode)
-        with open(self.baseFilename, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - 1, 0))
-            if size and file.read() != b"\n":
-                stream.write("\n")
-        return stream
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record's line."""
+        try:
+            self._file.write(_line(record))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the chat goes on
+            _complain(error)
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
-        """Let go of both files: what a failed write left in the buffer would be written again, and grow; and a lock
-        in a folder that has vanished would be no lock for those who start in the new one.
-        """
-        files = (self.stream, self.stream_lock)
-        self.stream = self.stream_lock = None
-        for file in filter(None, files):
-            with suppress(OSError, ValueError):  # it has failed already
-                file.close()
-        _complain(sys.exception())
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
 
 
 class _Console(logging.StreamHandler[TextIO]):
@@ -247,15 +231,12 @@ class _Console(logging.StreamHandler[TextIO]):
 # ---------------------------------------------------------------- a record to a line
 
 
-class _JsonFormatter(logging.Formatter):
-    """A record as one JSON object. All files get the same line, so it is made once, and kept on the record."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: str | None = record.__dict__.get("json_line")
-        if line is None:
-            line = json_line(_fields(record))
-            record.__dict__["json_line"] = line
-        return line
+def _line(record: logging.LogRecord) -> bytes:
+    """The record as one JSON object. All files get the same line, so it is made once, and kept on the record."""
+    line: bytes | None = record.__dict__.get("json_line")
+    if line is None:
+        line = record.__dict__["json_line"] = f"{json_line(_fields(record))}\n".encode()
+    return line
 
 
 class _ConsoleFormatter(logging.Formatter):

@@ -146,7 +146,7 @@ def test_files_rotate_by_size_and_five_are_kept(tmp_path: Path) -> None:
 
 
 def test_files_are_their_owners_alone(tmp_path: Path) -> None:
-    """Logs, backups, lock files: nobody else reads them, whatever was there before; nor the folder."""
+    """Logs and backups: nobody else reads them, whatever was there before; nor the folder."""
     folder = tmp_path / "new" / "logs"
     folder.mkdir(parents=True)
     (folder / "app.log").write_text("")
