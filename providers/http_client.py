@@ -13,7 +13,7 @@ from closing import close_surely
 from configuration import ProviderSettings
 from logging_config import request_id_context
 from providers.connection import Pool
-from providers.transport import make_transport
+from providers.transport import make_client
 from providers.vendor_stream import RawResponse
 
 _KEEP_ALIVE_SECONDS = 60.0  # the SDKs' 5 s would open a new connection for nearly every chat
@@ -36,7 +36,7 @@ def make_http_client(httpx: ModuleType, aiohttp_client: Callable[..., Any], sett
     if settings.transport == "own" and not settings.proxy:
         context = httpx2.create_ssl_context(trust_env=False)
         pool = Pool(connect_seconds=connect, keep_alive_seconds=_KEEP_ALIVE_SECONDS, context=context)
-        return httpx.AsyncClient(transport=make_transport(httpx, pool), **options)
+        return make_client(httpx, pool, **options)
     limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEEP_ALIVE_SECONDS)
     proxy = settings.proxy.get_secret_value() if settings.proxy else None
     return aiohttp_client(limits=limits, proxy=proxy, **options)
