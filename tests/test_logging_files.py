@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -176,6 +177,24 @@ def test_opening_again_closes_what_was_open(tmp_path: Path) -> None:
     logger.error("after the end")
     assert messages(read_log(tmp_path / "new")) == ["once"]
     assert not read_log(tmp_path / "old")
+
+
+def test_logging_of_others_is_as_it_was_after_the_end(tmp_path: Path) -> None:
+    """What our lines leave out of every record of the process, such as the caller's place, is there again."""
+    heard: list[logging.LogRecord] = []
+
+    def hear(record: logging.LogRecord) -> bool:
+        heard.append(record)
+        return True
+
+    other = logging.getLogger("other")
+    other.addFilter(hear)
+    with logs_in(tmp_path):
+        other.warning("within")
+    other.warning("after")
+    other.removeFilter(hear)
+    assert [(record.thread is None, record.processName is None) for record in heard] == [(True, True), (False, False)]
+    assert [record.filename for record in heard] == ["(unknown file)", "test_logging_files.py"]
 
 
 async def test_health_probes_leave_no_line(tmp_path: Path) -> None:

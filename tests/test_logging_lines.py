@@ -132,7 +132,15 @@ def test_text_is_kept_as_it_is(folder: Path) -> None:
     with heard_by_us_alone():
         logger.info("日本語 ż 😀 \u2028 \x85 \ud800 end")
     assert newest(folder)["message"] == "日本語 ż 😀 \u2028 \x85 \N{REPLACEMENT CHARACTER} end"
-    assert "日本語 ż 😀".encode() in (folder / "app.log").read_bytes()
+    assert '"message": "日本語 ż 😀'.encode() in (folder / "app.log").read_bytes()
+
+
+def test_long_line_is_written_as_a_short_one(folder: Path) -> None:
+    """Any length, and the same form."""
+    context = {"answer": "日本\n\u2028" * 5_000, "error": ValueError(PROMPT), "none": None}
+    logger.info("long", extra={"context": context})
+    assert newest(folder)["context"] == context | {"error": "ValueError"}
+    assert b'"message": "long", "request_id": "-", "context": {"answer": "' in (folder / "app.log").read_bytes()
 
 
 def test_line_has_its_fields(folder: Path) -> None:
@@ -206,11 +214,11 @@ def test_exceptions_that_cause_each_other_end(folder: Path) -> None:
 @pytest.mark.parametrize("written", [SECRET, "sk-canary%2Fa%2Bb%3Dc%3Fd", "sk-canary/a%2Bb%3Dc%3Fd"])
 def test_secret_is_hidden(folder: Path, secret: str, written: str) -> None:
     """In the message, a key, a value: as it is, and as a URL quotes it."""
-    context = {"nested": [{written: f"?key={written}&a=1"}]}
+    context = {"nested": [{written: f"?key={written}&a=1"}], "bytes": [written.encode()]}
     logger.error("key %s!", written, extra={"context": context})
     line = newest(folder)
     assert line["message"] == "key ***!"
-    assert line["context"] == {"nested": [{"***": "?key=***&a=1"}]}
+    assert line["context"] == {"nested": [{"***": "?key=***&a=1"}], "bytes": ["***"]}
     assert written.encode() not in (folder / "error.log").read_bytes()
 
 
