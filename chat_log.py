@@ -20,6 +20,18 @@ _logger = logging.getLogger("gateway.chat")
 class ChatLog:
     """What one chat leaves behind: an opening line, its conversation, one final record."""
 
+    __slots__ = (
+        "_began",
+        "_end",
+        "_error",
+        "_first_content",
+        "_provider",
+        "_request",
+        "_start",
+        "_texts",
+        "chain",
+    )
+
     def __init__(self, provider: str, request: ChatRequest, identity: ChatIdentity) -> None:
         self._provider = provider
         self._request = request
@@ -35,11 +47,11 @@ class ChatLog:
 
     def take(self, batch: list[Event]) -> list[Event]:
         """Note a batch on its way out; the End gets its timing."""
-        for place, event in enumerate(batch):
+        for event in batch:
             if type(event) is Delta:
                 self._texts.append(event.content)
-            elif isinstance(event, End):
-                self._end = batch[place] = msgspec.structs.replace(event, timing=self._timing())
+            elif isinstance(event, End):  # the last of its batch
+                self._end = batch[-1] = msgspec.structs.replace(event, timing=self._timing())
             elif isinstance(event, Start | Restart):
                 self._take_opening(event, batch)
         return batch
