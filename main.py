@@ -27,14 +27,16 @@ from models import GatewayError
 from providers.factory import ProviderFactory
 from redaction import hide_secrets
 from simulator import Simulator
-from web.drain import Chats, Drain, Supervisor, keep_signals
+from web.drain import Chats, Drain, keep_signals
 from web.errors import handle_error
 from web.guards import BodyRoom, OriginGuard, StreamLimit
+from web.listeners import Listeners
 from web.middleware import LastResortMiddleware, RequestIdMiddleware
 from web.openapi import describe
 from web.page import page_files
 from web.routes import House, router
 from web.server import http_protocol
+from web.workers import Supervisor
 
 _WORKER_ANSWER_SECONDS = 30  # a new worker imports before it answers its parent, for long where the machine is busy
 _CLIENT_KEEP_ALIVE_SECONDS = 75  # above nginx's 60, so that it never reuses a connection that is being closed
@@ -204,9 +206,7 @@ def serve(settings: Settings) -> int:
         uvicorn.Server(config).run()
         return 0
     _open_logs(settings)  # the supervisor, too, has things to say
-    supervisor = Supervisor(config, [config.bind_socket()])
-    supervisor.run()
-    return int(any(process.exitcode for process in supervisor.processes))
+    return Supervisor(config, Listeners(config)).run()
 
 
 if __name__ == "__main__":

@@ -266,3 +266,14 @@ def test_taken_port_is_told(tmp_path: Path) -> None:
     assert ended.returncode not in (0, 2)
     assert "address already in use" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_port_of_another_gateway_is_told(tmp_path: Path, workers: str) -> None:
+    """Its workers share the port among themselves, and with nobody else."""
+    with serving(tmp_path, WORKERS="2") as served:
+        ended = run(tmp_path, WORKERS=workers, PORT=str(served.client.base_url.port))
+        assert served.client.get("/health").status_code == 200
+    assert ended.returncode == 3
+    assert "address already in use" in ended.stderr.lower()
+    assert "Traceback" not in ended.stderr

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -18,6 +16,7 @@ from tests.simple_client import read_events
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from simulator import Behaviour
 
@@ -150,23 +149,3 @@ async def test_workers_are_replaced_under_load(tmp_path: Path) -> None:
         assert {last_event(response) for response in answers} == {"[DONE]"}
         gateway.process.send_signal(signal.SIGTERM)
         assert await gateway.ended(15) == 0
-
-
-def workers_of(gateway: Served) -> set[int]:
-    """The processes that serve, by what they run: multiprocessing has a helper of its own among the children."""
-    pid = gateway.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return {int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
-
-
-async def test_killed_worker_is_replaced(tmp_path: Path) -> None:
-    """What the kernel kills for want of memory comes back by itself; the other one serves meanwhile."""
-    async with chatting(tmp_path, Paced(20, 20), workers=2) as (gateway, _, chat):
-        await chat
-        before = workers_of(gateway)
-        os.kill(min(before), signal.SIGKILL)
-        url = f"{gateway.url}/chat/gpt"
-        async with asyncio.timeout(60), httpx.AsyncClient(limits=ONCE, trust_env=False, timeout=30) as client:
-            while len(before | workers_of(gateway)) < 3 or gateway.log().count("startup complete") < 3:
-                assert last_event(await client.post(url, json=QUESTION)) == "[DONE]"
-        assert len(workers_of(gateway)) == 2

@@ -9,22 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
-import os
 import signal
-import time
 from collections.abc import Callable
 from types import FrameType
 from typing import NamedTuple
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
-from uvicorn.supervisors.multiprocess import Process
 
 from models import GatewayError
 from web.guards import StreamLimit
 
-_LOOK_SECONDS = 0.1  # between two looks at whether all workers have ended
-_START_SECONDS = 60  # for a worker to start; the SDKs take long to load on a machine that is busy
 _LAST_SECONDS = 2  # for the last events of ended chats to go out
 _HANDOVER_SECONDS = 1.5  # for uvicorn to stop accepting, and for the last connections to send what they came for
 _TERMINATE = (signal.SIGINT, signal.SIGTERM)
@@ -134,29 +128,3 @@ class SignalKeeper:
         """Accept nothing more, and end when the open responses are over, after so many seconds at most."""
         self._server.config.timeout_graceful_shutdown = int(seconds)
         self._server.should_exit = True
-
-
-class Supervisor(Multiprocess):
-    """uvicorn's supervisor of several workers. SIGHUP replaces them one by one; a second signal ends all at once."""
-
-    def join_all(self) -> None:
-        """Wait for the workers to drain."""
-        while any(process.process.is_alive() for process in self.processes):
-            if any(number in _TERMINATE for number in self.signal_queue):
-                for process in self.processes:
-                    process.process.kill()
-            time.sleep(_LOOK_SECONDS)
-
-    def restart_all(self) -> None:
-        """Bring up each worker's successor before the worker is told to go."""
-        for place, old in enumerate(self.processes):
-            new = Process(self.config, self.sockets)
-            new.start()
-            if not new.wait_until_ready(_START_SECONDS, self.should_exit):
-                _logger.error("a new worker did not start; the old ones go on")
-                new.kill()
-                return
-            self.processes[place] = new
-            if old.pid:
-                os.kill(old.pid, signal.SIGHUP)
-            old.join()

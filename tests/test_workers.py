@@ -1,0 +1,166 @@
+"""Several workers, as processes: how they share what comes, and what becomes of who waits for one that is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.raw_client import HEALTH, RawClient
+from tests.served import served
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from tests.served import Served
+
+CLIENTS = 64
+FEWEST = 4  # of so many, where two workers share them by chance: less comes once in 10^14 times
+PATIENCE_SECONDS = 60
+LIVE = HEALTH.replace(b"/health", b"/health/live")
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc; elsewhere all workers share one socket")
+
+
+def workers_of(gateway: Served) -> set[int]:
+    """The processes that serve, by what they run: multiprocessing has a helper of its own among the children."""
+    pid = gateway.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
+
+
+def count_connections(gateway: Served, worker: int) -> int:
+    """How many clients' connections the process holds, by the kernel's table."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    port, established = f":{gateway.port:04X}", "01"
+    inodes = {row[9] for row in rows if row[1].endswith(port) and row[3] == established}
+    return len(inodes & set(_sockets_of(worker)))
+
+
+def _sockets_of(process: int) -> Iterator[str]:
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it has just been closed
+            yield descriptor.readlink().name.removeprefix("socket:[").removesuffix("]")
+
+
+async def wait_until(is_so: Callable[[], bool]) -> None:
+    """Until it is so in other processes, which tell nobody."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not is_so():  # noqa: ASYNC110 - it is so in another process
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def two_workers(folder: Path) -> AsyncIterator[Served]:
+    """A gateway both of whose workers serve."""
+    async with served(folder, workers=2) as gateway:
+        await wait_until(lambda: started(gateway) == 2)
+        yield gateway
+
+
+def started(gateway: Served) -> int:
+    """How many workers have begun to serve so far."""
+    return gateway.log().count("startup complete")
+
+
+async def open_client(gateway: Served, stack: AsyncExitStack) -> RawClient:
+    """A client that has connected, and keeps its connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    stack.callback(writer.transport.abort)
+    return RawClient(reader, writer)
+
+
+async def ask_once(gateway: Served) -> int:
+    """The status that a client with a connection of its own gets."""
+    async with AsyncExitStack() as stack:
+        client = await open_client(gateway, stack)
+        return (await client.ask(LIVE)).status
+
+
+async def ask_together(gateway: Served, seconds: float) -> list[int]:
+    """The statuses of many clients that connect at once. Raises TimeoutError where one has none in time."""
+    async with asyncio.timeout(seconds):
+        return await asyncio.gather(*(ask_once(gateway) for _ in range(CLIENTS)))
+
+
+async def test_clients_that_connect_at_once_are_shared_by_the_workers(tmp_path: Path) -> None:
+    """They keep their connections, so what a worker got at first it has for long."""
+    async with two_workers(tmp_path) as gateway, AsyncExitStack() as stack:
+        clients = [await open_client(gateway, stack) for _ in range(CLIENTS)]
+        answers = await asyncio.gather(*(client.ask(LIVE) for client in clients))
+        assert {answer.status for answer in answers} == {200}
+        counted = [count_connections(gateway, worker) for worker in workers_of(gateway)]
+    assert sum(counted) == CLIENTS
+    assert min(counted) >= FEWEST
+
+
+async def test_who_waits_for_a_killed_worker_is_answered_by_its_successor(tmp_path: Path) -> None:
+    """A connection that it has not accepted is not reset, and what was asked on it is not lost."""
+    async with two_workers(tmp_path) as gateway, AsyncExitStack() as stack:
+        worker = min(workers_of(gateway))
+        os.kill(worker, signal.SIGSTOP)  # so that clients wait for it
+        clients = [await open_client(gateway, stack) for _ in range(CLIENTS)]
+        answers = [asyncio.create_task(client.ask(LIVE)) for client in clients]
+        _, waiting = await asyncio.wait(answers, timeout=1)
+        os.kill(worker, signal.SIGKILL)
+        assert waiting
+        assert {answer.status for answer in await asyncio.gather(*answers)} == {200}
+        assert started(gateway) == 3
+
+
+async def test_new_clients_go_around_a_worker_that_stands_still(tmp_path: Path) -> None:
+    """After a moment none is sent to it any more, and who came before is answered when it goes on."""
+    async with two_workers(tmp_path) as gateway, AsyncExitStack() as stack:
+        worker = min(workers_of(gateway))
+        os.kill(worker, signal.SIGSTOP)
+        early = [await open_client(gateway, stack) for _ in range(CLIENTS)]
+        answers = [asyncio.create_task(client.ask(LIVE)) for client in early]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            late = list[int]()
+            while not late:  # all of them go to the other worker by chance once in 10^19 times
+                with suppress(TimeoutError):
+                    late = await ask_together(gateway, seconds=1)
+        os.kill(worker, signal.SIGCONT)
+        assert {answer.status for answer in await asyncio.gather(*answers)} == {200}
+        assert set(late) == {200}
+
+
+async def test_killed_worker_is_replaced(tmp_path: Path) -> None:
+    """What the kernel kills for want of memory comes back by itself; the other one serves meanwhile, at once."""
+    async with two_workers(tmp_path) as gateway:
+        before = workers_of(gateway)
+        os.kill(min(before), signal.SIGKILL)
+        await wait_until(lambda: "a worker has died" in gateway.log())
+        while started(gateway) < 3:
+            assert set(await ask_together(gateway, seconds=10)) == {200}
+        assert len(workers_of(gateway)) == 2
+        assert len(workers_of(gateway) & before) == 1
+
+
+async def test_worker_is_added_and_removed(tmp_path: Path) -> None:
+    """At SIGTTIN and SIGTTOU; meanwhile every client is answered, and the last worker stays."""
+    async with two_workers(tmp_path) as gateway:
+        for number, workers in ((signal.SIGTTIN, 3), (signal.SIGTTOU, 2), (signal.SIGTTOU, 1), (signal.SIGTTOU, 1)):
+            gateway.process.send_signal(number)
+            while len(workers_of(gateway)) != workers or started(gateway) < 3:
+                assert set(await ask_together(gateway, seconds=10)) == {200}
+        await wait_until(lambda: "the last worker stays" in gateway.log())
+        assert await ask_once(gateway) == 200
+        gateway.process.send_signal(signal.SIGTERM)
+        assert await gateway.ended(20) == 0
+
+
+async def test_gateway_ends_while_its_workers_are_replaced(tmp_path: Path) -> None:
+    """SIGTERM need not wait until SIGHUP is done."""
+    async with served(tmp_path, workers=2, drain_grace_seconds=0) as gateway:
+        await wait_until(lambda: started(gateway) == 2)
+        gateway.process.send_signal(signal.SIGHUP)
+        await wait_until(lambda: len(workers_of(gateway)) == 3)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert await gateway.ended(20) == 0

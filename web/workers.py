@@ -1,0 +1,208 @@
+"""The worker processes of one gateway: who has which place, who follows whom, and at which signal.
+
+uvicorn has a supervisor too. It gives all workers the same sockets, and while it waits for one it looks after none.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from multiprocessing.connection import wait
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import SIGNALS, Process
+
+from web.listeners import Listeners
+
+_LOOK_SECONDS = 0.2  # between two looks at signals and workers; a worker's end is seen at once
+_EXPECTED_SECONDS = 5  # at the gateway's start, so that the worker that is up first does not get all who wait for it
+_LATE_LOOKS = 2  # until a worker counts as one that does not accept
+_START_SECONDS = 60  # for a worker to start; the SDKs take long to load on a machine that is busy
+_TERMINATE = (signal.SIGINT, signal.SIGTERM)
+
+_logger = logging.getLogger("gateway.web")
+
+
+class Worker(Process):
+    """One process that serves, started at once. For `expected` seconds connections are sent to it before it serves."""
+
+    def __init__(self, config: uvicorn.Config, listeners: Listeners, place: int, expected: float = 0) -> None:
+        super().__init__(config, [listeners[place]])
+        self.is_serving = False
+        self._expected_until = time.monotonic() + expected
+        self._asked_at: float | None = None  # None: it has answered
+        self._late_looks = 0  # in a row, at each of which connections waited for it
+        self.start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the process has ended."""
+        return self.process.exitcode is not None
+
+    @property
+    def is_hanging(self) -> bool:
+        """Whether it has left a question open for too long."""
+        return self._asked_at is not None and time.monotonic() - self._asked_at > self.config.timeout_worker_healthcheck
+
+    @property
+    def takes_connections(self) -> bool:
+        """Whether new connections should be sent to it."""
+        if not self.is_serving:
+            return time.monotonic() < self._expected_until and not self.is_over
+        return self._late_looks < _LATE_LOOKS and not self.is_over
+
+    def look(self, waiting: int) -> None:
+        """Hear whether it serves, if it has answered, and ask again; so many connections wait for it."""
+        if self._asked_at is not None and self.parent_conn.poll():
+            self._asked_at = None
+            self.is_serving = self.parent_conn.recv()
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+            self.parent_conn.send(b"ping")  # uvicorn's question, to which the worker answers from a thread
+        self._late_looks = self._late_looks + 1 if waiting else 0
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal, if it is still there."""
+        if not self.is_over and self.pid:
+            os.kill(self.pid, number)
+
+
+class Supervisor:
+    """Keeps a worker in each place.
+
+    SIGTERM and SIGINT end all of them, a second one at once; SIGHUP replaces them one by one; SIGTTIN adds one, SIGTTOU
+    removes the last. uvicorn's other signals are taken too, and do nothing.
+    """
+
+    def __init__(self, config: uvicorn.Config, listeners: Listeners) -> None:
+        self._config = config
+        self._listeners = listeners
+        self._workers: list[Worker] = []
+        self._leaving: list[Worker] = []  # replaced or removed, with chats to end
+        self._signals: list[int] = []
+        self._is_stopping = False
+        self._duties: dict[int, Callable[[], None]] = {
+            signal.SIGINT: self._stop,
+            signal.SIGTERM: self._stop,
+            signal.SIGHUP: self._replace_all,
+            signal.SIGTTIN: self._add,
+            signal.SIGTTOU: self._remove,
+        }
+        for number in SIGNALS:
+            signal.signal(number, lambda number, _frame: self._signals.append(number))
+
+    def run(self) -> int:
+        """Serve until a signal. Returns the exit status: 1 where a worker ended badly."""
+        _logger.info("process %d starts workers: %d", os.getpid(), self._config.workers)
+        for place in range(self._config.workers):
+            self._workers.append(Worker(self._config, self._listeners, place, _EXPECTED_SECONDS))
+        while not self._is_stopping:
+            self._look()
+            if self._signals:
+                self._duties.get(self._signals.pop(0), _do_nothing)()
+        self._end()
+        _logger.info("process %d ends", os.getpid())
+        return int(any(worker.process.exitcode for worker in self._workers))
+
+    def _look(self) -> None:
+        """Wait a moment, less where a worker ends; put a successor into each place that needs one."""
+        _wait_for_an_end([*self._workers, *self._leaving])
+        self._leaving = [worker for worker in self._leaving if not worker.is_over]
+        for place, worker in enumerate(self._workers):
+            worker.look(self._listeners.count_waiting(place))
+        self._choose()
+        for place, worker in enumerate(self._workers):
+            if worker.is_over or worker.is_hanging:
+                self._succeed(place, worker)
+
+    def _choose(self) -> None:
+        """Send new connections where they are not left waiting."""
+        self._listeners.choose([place for place, worker in enumerate(self._workers) if worker.takes_connections])
+
+    def _succeed(self, place: int, lost: Worker) -> None:
+        if self._is_told_to_end:
+            return
+        lost.process.kill()  # it may hang
+        lost.process.join()
+        if lost.exitcode == STARTUP_FAILURE:
+            _logger.error("a worker did not start, nor would another")
+            self._signals.append(signal.SIGTERM)
+            return
+        context = {"process": lost.pid, "status": lost.exitcode}
+        _logger.error("a worker has died; another one takes its place", extra={"context": context})
+        self._workers[place] = Worker(self._config, self._listeners, place)
+
+    def _replace_all(self) -> None:
+        """Bring up each worker's successor before the worker is told to go."""
+        for place in range(len(self._workers)):
+            new = Worker(self._config, self._listeners, place)
+            if not self._is_brought_up(new):
+                new.process.kill()
+                return
+            old, self._workers[place] = self._workers[place], new
+            self._let_go(old)
+            while old in self._leaving and not self._is_told_to_end:
+                self._look()
+
+    def _is_brought_up(self, new: Worker) -> bool:
+        give_up = time.monotonic() + _START_SECONDS
+        while not (new.is_serving or new.is_over or self._is_told_to_end or time.monotonic() > give_up):
+            self._look()
+            new.look(waiting=0)
+        if not (new.is_serving or self._is_told_to_end):
+            _logger.error("a new worker did not start; the old ones go on")
+        return new.is_serving and not self._is_told_to_end
+
+    @property
+    def _is_told_to_end(self) -> bool:
+        """Whether a signal to end waits for its turn."""
+        return any(number in _TERMINATE for number in self._signals)
+
+    def _let_go(self, worker: Worker) -> None:
+        """It accepts nothing more, and ends when its chats are over."""
+        worker.tell(signal.SIGHUP)
+        self._leaving.append(worker)
+
+    def _add(self) -> None:
+        self._listeners.add()
+        self._workers.append(Worker(self._config, self._listeners, len(self._workers)))
+        _logger.info("workers: %d", len(self._workers))
+
+    def _remove(self) -> None:
+        if len(self._workers) == 1:
+            _logger.warning("the last worker stays")
+            return
+        last = self._workers.pop()
+        self._choose()
+        self._let_go(last)
+        self._listeners.remove()
+        _logger.info("workers: %d", len(self._workers))
+
+    def _stop(self) -> None:
+        self._is_stopping = True
+
+    def _end(self) -> None:
+        """Wait for the workers to drain; kill them at a second signal."""
+        for worker in self._workers:
+            worker.tell(signal.SIGTERM)
+        while waiting := [worker for worker in (*self._workers, *self._leaving) if not worker.is_over]:
+            _wait_for_an_end(waiting)
+            for place, worker in enumerate(self._workers):
+                if worker.is_over:
+                    self._listeners.close(place)
+            if self._is_told_to_end:
+                for worker in waiting:
+                    worker.process.kill()
+
+
+def _wait_for_an_end(workers: Iterable[Worker]) -> None:
+    """Until one of them ends, for a moment at most."""
+    wait([worker.process.sentinel for worker in workers], _LOOK_SECONDS)
+
+
+def _do_nothing() -> None:
+    """What a signal without a duty does."""
