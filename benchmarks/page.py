@@ -60,6 +60,7 @@ _TABLES = {
             "cpu_us_a_delta": "CPU a delta, µs",
             "busiest_workers_share": "busiest worker's share",
             "streams_a_second": "bursts a second",
+            "busiest_workers_share_of_bursts": "its share of bursts",
         },
     ),
     DEPENDENCIES: ("Size of the dependencies", {"dependencies_mb": "MB"}),
