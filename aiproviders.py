@@ -10,10 +10,11 @@ import logging
 import time
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
-from typing import Any
+from types import AsyncGeneratorType
+from typing import Any, cast
 
 from chat_log import ChatLog
-from closing import close_surely
+from closing import close_stream
 from models import ChatIdentity, ChatRequest, Event, GatewayError, Prompt
 from prompt_engineering import build_prompt
 from providers.attempts import Chain
@@ -36,33 +37,31 @@ class Gateway:
         self._health_cache_seconds = health_cache_seconds
         self._checks: dict[str, asyncio.Task[None]] = {}
         self._deep_checks: dict[str, float] = {}
-        self._waits: set[_Wait] = set()
+        self._chats: set[_Chat] = set()
 
     async def stream_chat(
         self, name: str, request: ChatRequest, identity: ChatIdentity
     ) -> AsyncGenerator[list[Event], None]:
         """The chat's batches: Start with the first content, deltas, End. Raises GatewayError, whatever went wrong."""
         chat = ChatLog(name, request, identity)
-        wait = _Wait()
-        self._waits.add(wait)
+        under_way = _Chat()
+        self._chats.add(under_way)
         try:
             chain = self._open_chain(name, request)
             while not chain.is_answered:
                 provider = self.factory.get(chain.link.provider)
                 prompt = self._prompt(provider, request)
                 chat.chain = chain
-                answer = provider.stream(prompt, identity.id, chain)
+                answer = under_way.answer = provider.stream(prompt, identity.id, chain)
                 try:
                     async for batch in answer:
-                        wait.is_on = False
                         yield chat.take(batch)
-                        wait.is_on = True
-                        if wait.is_ended:
+                        if under_way.is_ended:
                             raise chat.failure("draining")
                 finally:
-                    await close_surely(answer.aclose())
+                    await close_stream(answer)
         except asyncio.CancelledError:
-            if not wait.was_ended():
+            if not under_way.was_ended():
                 raise
             failure = chat.failure("draining")
             chat.fail(failure)
@@ -75,7 +74,7 @@ class Gateway:
             chat.fail(failure)
             raise failure from error
         finally:
-            self._waits.discard(wait)
+            self._chats.discard(under_way)
             chat.close()
 
     async def check_health(self, name: str, *, deep: bool = False) -> dict[str, Any]:
@@ -105,8 +104,8 @@ class Gateway:
 
     def end_chats(self) -> None:
         """End the chats that are under way, each with a GatewayError `draining`."""
-        for wait in self._waits:
-            wait.end()
+        for chat in self._chats:
+            chat.end()
 
     async def aclose(self) -> None:
         """Stop what runs in the background, then close the providers."""
@@ -151,18 +150,21 @@ class Gateway:
         self._deep_checks[name] = now
 
 
-class _Wait:
-    """A chat's wait for its vendor. A drain ends it there, or else, when the client has taken what it is given."""
+class _Chat:
+    """A chat under way. A drain ends it where it waits for its vendor, else when the client has what it is given."""
+
+    __slots__ = ("_task", "answer", "is_ended")
 
     def __init__(self) -> None:
         self._task = asyncio.current_task()
-        self.is_on = True
+        self.answer: AsyncGenerator[list[Event], None] | None = None  # the newest provider's
         self.is_ended = False
 
     def end(self) -> None:
         """Let the chat end as soon as nothing of it is being written."""
         self.is_ended = True
-        if self.is_on and self._task:
+        is_waiting = self.answer is None or cast(AsyncGeneratorType[Any, None], self.answer).ag_running
+        if is_waiting and self._task:
             self._task.cancel()
 
     def was_ended(self) -> bool:

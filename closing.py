@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import AsyncGenerator, Coroutine
+from types import AsyncGeneratorType
+from typing import Any, cast
 
 from logging_config import debug_with_context
 
@@ -18,6 +19,12 @@ async def close_surely(closing: Coroutine[Any, Any, None]) -> None:
     """Await a close to its end, for a second at most; a cancellation that comes meanwhile does not stop it."""
     task = asyncio.ensure_future(_close(closing))
     await asyncio.shield(task)
+
+
+async def close_stream(stream: AsyncGenerator[Any, None]) -> None:
+    """The same for a generator; one that has ended has nothing to close, and costs no task."""
+    if cast(AsyncGeneratorType[Any, None], stream).ag_frame is not None:
+        await close_surely(stream.aclose())
 
 
 async def _close(closing: Coroutine[Any, Any, None]) -> None:

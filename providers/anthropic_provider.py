@@ -6,6 +6,7 @@ The seam is the same as OpenAI's. In this SDK's second major version requests ha
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 from typing import ClassVar
 
 import anthropic
@@ -17,9 +18,9 @@ from configuration import ProviderSettings
 from models import Delta, Finish, FinishReason, ImagePart, Prompt, TextPart, ToolCallDelta, Usage
 from providers.base import BaseProvider
 from providers.errors import vendor_error
-from providers.http_client import api_key, make_http_client, open_stream
+from providers.http_client import api_key, make_http_client, post_unread
 from providers.sse_reader import Frame
-from providers.vendor_stream import Batch, Decoder, read_batches
+from providers.vendor_stream import Batch, Decoder, RawResponse, read_batches
 
 _PATH = "/v1/messages"
 _SETTLING_SECONDS = 0.1  # from `message_stop` to the stream's end, which comes with it
@@ -55,14 +56,16 @@ class AnthropicProvider(BaseProvider):
     def deprecated_models(self) -> Mapping[str, str]:
         return DEPRECATED_MODELS
 
-    async def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
+    def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
+        open_response = partial(self._open, prompt, model, message_id)
+        return read_batches(open_response, MessagesDecoder(), self.settings.max_event_bytes)
+
+    async def _open(self, prompt: Prompt, model: str, message_id: str) -> RawResponse:
         parameters = {"output_config": {"effort": self.settings.reasoning_effort or _LOWEST_EFFORT}}
         body = to_body(prompt, model, self.settings.max_tokens) | self.accepted(model, parameters)
-        stream = open_stream(self._client, _PATH, body, httpx2.Response, anthropic.AsyncStream[object])
-        async with stream as response:
-            self.note_opened(model, message_id, response.headers.get("request-id"))
-            async for batch in read_batches(response, MessagesDecoder(), self.settings.max_event_bytes):
-                yield batch
+        response = await post_unread(self._client, _PATH, body, httpx2.Response, anthropic.AsyncStream[object])
+        self.note_opened(model, message_id, response.headers.get("request-id"))
+        return response
 
     async def retrieve_model(self, model: str) -> None:
         await self._client.models.retrieve(model)
@@ -134,6 +137,8 @@ class MessagesDecoder(Decoder):
 
     An answer with server tools has been recorded with several messages in one stream.
     """
+
+    __slots__ = ("_stop_reason", "_stopped", "_tool_calls", "_usage")
 
     def __init__(self) -> None:
         super().__init__()

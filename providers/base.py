@@ -13,16 +13,16 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
 from typing import ClassVar, cast
 
-from closing import close_surely
+from closing import close_stream
 from configuration import ProviderSettings
 from error_reporting import report_misconfiguration
 from logging_config import debug_with_context
-from models import Delta, End, Event, Finish, GatewayError, Prompt, Restart, Start, TextPart, Turn
+from models import End, Event, Finish, GatewayError, Prompt, Restart, Start, TextPart, Turn
 from providers.attempts import Chain, Link
 from providers.breaker import Breaker
-from providers.deadline import Deadline, DeadlineError
 from providers.errors import translate
 from providers.health import ProviderHealth
+from providers.model_request import ModelRequest
 from providers.vendor_stream import Batch
 
 _logger = logging.getLogger("gateway.providers")
@@ -77,7 +77,7 @@ class BaseProvider(ABC):
         try:
             newest = [batch[-1] async for batch in answer][-1:]
         finally:
-            await close_surely(answer.aclose())
+            await close_stream(answer)
         if not newest or not isinstance(newest[0], Finish):
             raise GatewayError("upstream_truncated")
 
@@ -113,22 +113,29 @@ class BaseProvider(ABC):
         left. Where the chain says so, an answer that breaks is followed by a Restart and the next model's whole answer.
         """
         while chain.link.provider == self.name:
-            answer = self._answer(prompt, chain, message_id)
-            opened, told_chars = False, 0
+            request = ModelRequest(chain, self.settings.clocks)
+            batches = self.stream_response(prompt, chain.model, message_id)
+            told_chars = 0
+            wait: float | None = None
             try:
-                async for events in answer:
-                    batch = events if opened else [_opening(chain), *events]
-                    for event in events:
-                        if type(event) is Delta:
-                            told_chars += len(event.content)
-                    chain.told_chars, opened = told_chars, True
-                    yield batch
-                chain.is_answered = True
-                return
+                with request.watched():
+                    async for batch in batches:
+                        is_first = not request.has_content
+                        deltas = request.take(batch)
+                        for delta in deltas:
+                            told_chars += len(delta.content)
+                        if deltas:
+                            yield [_opening(chain), *deltas] if is_first else cast(list[Event], deltas)
+                        request.go_on()
             except GatewayError as error:
-                wait = self._plan(chain, error, broke=opened)
+                chain.told_chars = told_chars if request.has_content else chain.told_chars
+                wait = self._plan(chain, error, broke=request.has_content)
             finally:
-                await close_surely(answer.aclose())
+                await close_stream(batches)
+            if wait is None:
+                end = self._end(chain, cast(Finish, request.finish))
+                yield [end] if request.has_content else [_opening(chain), end]
+                return
             await asyncio.sleep(wait)
 
     def _plan(self, chain: Chain, error: GatewayError, *, broke: bool) -> float:
@@ -169,48 +176,12 @@ class BaseProvider(ABC):
         self._refused[model].add(parameter)
         return True
 
-    async def _answer(self, prompt: Prompt, chain: Chain, message_id: str) -> AsyncGenerator[list[Event], None]:
-        """The chain's present model: batches of deltas, and an End in a batch of its own."""
-        clocks, now = self.settings.clocks, asyncio.get_running_loop().time
-        patience = clocks.last_first_content if chain.is_last else clocks.first_content
-        began = chain.asked_at = now()
-        is_probe = chain.link.breaker.ask(began)
-        batches = self.stream_response(prompt, chain.model, message_id)
-        waiting_for = "first_content"
-        finish: Finish | None = None
-        try:
-            with Deadline(min(began + patience, chain.until)) as deadline:
-                async for batch in batches:
-                    deadline.pause()
-                    if type(batch[-1]) is Finish:
-                        finish = cast(Finish, batch.pop())
-                    if batch:
-                        if waiting_for == "first_content":
-                            waiting_for = "stalled"
-                            _note_answered(chain.link, began)
-                        yield cast(list[Event], batch)
-                    # Counted from here on: how long the client took for the batch is not the vendor's silence.
-                    quiet = clocks.idle if finish is None or finish.settling is None else finish.settling
-                    deadline.move(min(now() + quiet, chain.until))
-        except DeadlineError:
-            if finish is None:
-                reason = "whole" if now() >= chain.until else waiting_for
-                raise GatewayError("upstream_timeout", reason=reason) from None
-        except GatewayError:
-            raise
-        except Exception as error:
-            raise translate(error) from error
-        finally:
-            if is_probe:
-                chain.link.breaker.release()
-            await close_surely(batches.aclose())
-        if finish is None:
-            raise GatewayError("upstream_truncated")
-        self.health.succeeded(now() - began)
-        chain.link.breaker.succeeded(began, now())
-        yield [self._end(chain, finish)]
-
     def _end(self, chain: Chain, finish: Finish) -> End:
+        """Note the success, and tell of it."""
+        now, asked_at = asyncio.get_running_loop().time(), chain.asked_at
+        self.health.succeeded(now - asked_at)
+        chain.link.breaker.succeeded(asked_at, now)
+        chain.is_answered = True
         return End(
             provider=self.name,
             model=chain.model,
@@ -235,8 +206,3 @@ def _opening(chain: Chain) -> Start | Restart:
     if chain.told_chars is None or fallback is None:
         return Start(link.provider, link.model, fallback)
     return Restart(link.provider, link.model, fallback, chain.told_chars)
-
-
-def _note_answered(link: Link, asked_at: float) -> None:
-    if link.breaker.answered(asked_at):
-        _logger.info("breaker closed", extra={"context": link.context()})

@@ -96,6 +96,8 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 class ChatCompletionsDecoder(Decoder):
     """`data:` chunks until `[DONE]`; the finish reason comes before the usage, errors as a chunk with `error`."""
 
+    __slots__ = ("_refused", "_usage")
+
     def __init__(self) -> None:
         super().__init__()
         self._refused = False
@@ -121,7 +123,8 @@ class ChatCompletionsDecoder(Decoder):
         if delta := choice.delta:
             reasoning = delta.reasoning or delta.reasoning_content
             if delta.content or reasoning or delta.refusal:
-                self._refused = self._refused or bool(delta.refusal)
+                if delta.refusal:
+                    self._refused = True
                 batch.append(Delta(delta.content or "", reasoning or "", delta.refusal or ""))
             for call in delta.tool_calls or ():
                 batch.append(Delta(tool_call=_to_tool_call(call)))

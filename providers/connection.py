@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection to a vendor, and the pool of them: for streams of many small reads.
+"""One HTTP/1.1 connection to a vendor, for streams of many small reads.
 
 An `asyncio.Protocol` over httptools. What one read of the socket brought is one chunk of a body; a reader that is slow
 stops the socket. Every failure is raised as what the socket said (an OSError), or as a GatewayError. Knows no vendor.
@@ -7,11 +7,7 @@ stops the socket. Every failure is raised as what the socket said (an OSError), 
 from __future__ import annotations
 
 import asyncio
-import ssl
-import time
-from collections import defaultdict, deque
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple, cast
 
 import httptools
@@ -20,15 +16,6 @@ from models import GatewayError
 
 _MOST_HEAD_BYTES = 65_536
 _HIGH_WATER = 65_536  # bytes read ahead of the reader
-_END_SECONDS = 1.0  # from a stream's end mark to the end of its body, which vendors send apart
-
-
-class Origin(NamedTuple):
-    """Where connections lead to."""
-
-    host: str
-    port: int
-    is_secure: bool
 
 
 class Head(NamedTuple):
@@ -40,6 +27,28 @@ class Head(NamedTuple):
 
 class Connection(asyncio.Protocol):
     """Carries one request at a time."""
+
+    # What belongs to one stream is in no cache when its next read comes: a dictionary would be a miss more.
+    __slots__ = (
+        "_buffered",
+        "_chunks",
+        "_ends_with_connection",
+        "_has_head",
+        "_head_bytes",
+        "_headers",
+        "_is_complete",
+        "_is_kept_alive",
+        "_is_paused",
+        "_loop",
+        "_lost",
+        "_parser",
+        "_status",
+        "_transport",
+        "_waiter",
+        "_when_over",
+        "idle_since",
+        "is_open",
+    )
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -208,75 +217,3 @@ class Connection(asyncio.Protocol):
 
 def _bad_protocol() -> GatewayError:
     return GatewayError("upstream_bad_response", reason="protocol")
-
-
-class Pool:
-    """The connections to vendors that wait for a next request. Whoever makes it closes it."""
-
-    def __init__(self, *, connect_seconds: float, keep_alive_seconds: float, context: ssl.SSLContext) -> None:
-        self._connect_seconds = connect_seconds
-        self._keep_alive_seconds = keep_alive_seconds
-        self._context = context
-        self._idle: defaultdict[Origin, deque[Connection]] = defaultdict(deque)
-
-    async def ask(self, origin: Origin, request: bytes) -> tuple[Connection, Head]:
-        """The connection that carries the answer, and the answer's head; the caller gives it back.
-
-        A vendor may close a kept connection just as the request goes out: then it is sent once more on a new one.
-        """
-        connection = self._take_idle(origin)
-        if connection:
-            try:
-                return connection, await _ask(connection, request)
-            except OSError:
-                if not connection.is_unanswered:
-                    raise
-        connection = await self._connect(origin)
-        return connection, await _ask(connection, request)
-
-    def give_back(self, origin: Origin, connection: Connection, *, is_answered: bool = False) -> None:
-        """Keep it for the next request if its answer was read to the body's end, else close it.
-
-        `is_answered`: nothing more is wanted of the answer, and so its end may still come.
-        """
-        if connection.is_reusable:
-            connection.idle_since = time.monotonic()
-            self._idle[origin].append(connection)
-        elif connection.is_open and is_answered:
-            connection.finish(partial(self.give_back, origin, connection), _END_SECONDS)
-        elif connection.is_open:
-            connection.abort()
-
-    def close(self) -> None:
-        """Close what waits."""
-        for connections in self._idle.values():
-            for connection in connections:
-                connection.abort()
-        self._idle.clear()
-
-    def _take_idle(self, origin: Origin) -> Connection | None:
-        """The one used last, unless it was closed meanwhile; those that have waited too long are closed."""
-        idle, oldest = self._idle[origin], time.monotonic() - self._keep_alive_seconds
-        while idle and idle[0].idle_since < oldest:
-            idle.popleft().abort()
-        while idle:
-            connection = idle.pop()
-            if connection.is_open:
-                return connection
-        return None
-
-    async def _connect(self, origin: Origin) -> Connection:
-        context = self._context if origin.is_secure else None
-        async with asyncio.timeout(self._connect_seconds):
-            _, connection = await asyncio.get_running_loop().create_connection(
-                Connection, origin.host, origin.port, ssl=context
-            )
-        return connection
-
-
-async def _ask(connection: Connection, request: bytes) -> Head:
-    try:
-        return await connection.ask(request)
-    except BaseException:
-        connection.abort()
-        raise

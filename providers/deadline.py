@@ -22,6 +22,8 @@ class Deadline:
     seconds of the loop's monotonic clock.
     """
 
+    __slots__ = ("_at", "_cancelled_before", "_has_cancelled", "_is_over", "_is_paused", "_loop", "_task", "_timer")
+
     def __init__(self, at: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._at = at
@@ -49,7 +51,7 @@ class Deadline:
 
     def move(self, at: float) -> None:
         """Set the deadline to another time, and watch again."""
-        if at < self._timer.when() or self._is_over:
+        if at < self._at or self._is_over:
             self._timer.cancel()
             self._timer = self._loop.call_at(at, self._ring)
         self._at = at

@@ -7,6 +7,7 @@ opened on it directly, and `APIError.raise_for_async_response` makes the SDK's t
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -24,7 +25,7 @@ from providers.base import BaseProvider
 from providers.errors import vendor_error
 from providers.http_client import api_key, make_http_client, request_headers
 from providers.sse_reader import Frame
-from providers.vendor_stream import Batch, Decoder, read_batches
+from providers.vendor_stream import Batch, Decoder, RawResponse, read_batches
 
 _API_VERSION = "v1"  # google.genai's own default
 _SETTLING_SECONDS = 1.0  # text may follow the first finish reason
@@ -65,7 +66,11 @@ class GeminiProvider(BaseProvider):
             ),
         )
 
-    async def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
+    def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
+        open_response = partial(self._open, prompt, model, message_id)
+        return read_batches(open_response, GenerateContentDecoder(), self.settings.max_event_bytes)
+
+    async def _open(self, prompt: Prompt, model: str, message_id: str) -> RawResponse:
         parameters = {
             "temperature": self.settings.temperature,
             "maxOutputTokens": self.settings.max_tokens,
@@ -77,14 +82,14 @@ class GeminiProvider(BaseProvider):
             content=msgspec.json.encode(to_body(prompt, self.accepted(model, parameters))),
             headers={"Content-Type": "application/json", **self._headers, **request_headers()},
         )
-        response = await self._http.send(request, stream=True)
+        response: httpx2.Response = await self._http.send(request, stream=True)
         try:
             await APIError.raise_for_async_response(response)
-            self.note_opened(model, message_id, response.headers.get("x-request-id"))
-            async for batch in read_batches(response, GenerateContentDecoder(), self.settings.max_event_bytes):
-                yield batch
-        finally:
+        except BaseException:
             await close_surely(response.aclose())
+            raise
+        self.note_opened(model, message_id, response.headers.get("x-request-id"))
+        return response
 
     async def retrieve_model(self, model: str) -> None:
         await self._client.aio.models.get(model=model)
@@ -155,6 +160,8 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 class GenerateContentDecoder(Decoder):
     """`data:` chunks until the stream's end; a finish reason may be repeated, and text may follow it."""
+
+    __slots__ = ("_calls", "_finish_reason", "_usage")
 
     def __init__(self) -> None:
         super().__init__()

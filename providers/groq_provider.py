@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import ClassVar
 
 import groq
@@ -12,8 +13,8 @@ from configuration import ProviderSettings
 from models import Prompt
 from providers.base import BaseProvider
 from providers.chat_completions import ChatCompletionsDecoder, to_messages
-from providers.http_client import api_key, make_http_client, open_stream
-from providers.vendor_stream import Batch, read_batches
+from providers.http_client import api_key, make_http_client, post_unread
+from providers.vendor_stream import Batch, RawResponse, read_batches
 
 _PATH = "/openai/v1/chat/completions"
 _LOWEST_EFFORT = "low"  # of the gpt-oss models, as groq.types.chat.completion_create_params says
@@ -36,7 +37,11 @@ class GroqProvider(BaseProvider):
         )
         self._client._custom_headers = {}  # the SDK takes GROQ_CUSTOM_HEADERS from the environment
 
-    async def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
+    def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
+        open_response = partial(self._open, prompt, model, message_id)
+        return read_batches(open_response, ChatCompletionsDecoder(), self.settings.max_event_bytes)
+
+    async def _open(self, prompt: Prompt, model: str, message_id: str) -> RawResponse:
         parameters = {
             "max_completion_tokens": self.settings.max_tokens,
             "temperature": self.settings.temperature,
@@ -44,11 +49,9 @@ class GroqProvider(BaseProvider):
         }
         body = {"model": model, "messages": to_messages(prompt), "stream": True}
         body |= self.accepted(model, parameters)
-        stream = open_stream(self._client, _PATH, body, httpx.Response, groq.AsyncStream[object])
-        async with stream as response:
-            self.note_opened(model, message_id, response.headers.get("x-request-id"))
-            async for batch in read_batches(response, ChatCompletionsDecoder(), self.settings.max_event_bytes):
-                yield batch
+        response = await post_unread(self._client, _PATH, body, httpx.Response, groq.AsyncStream[object])
+        self.note_opened(model, message_id, response.headers.get("x-request-id"))
+        return response
 
     async def retrieve_model(self, model: str) -> None:
         await self._client.models.retrieve(model)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import httpx2
 
-from closing import close_surely
 from configuration import ProviderSettings
 from logging_config import request_id_context
-from providers.connection import Pool
+from providers.pool import Pool
 from providers.transport import make_client
 from providers.vendor_stream import RawResponse
 
@@ -47,16 +45,15 @@ def api_key(settings: ProviderSettings) -> str:
     return settings.api_key.get_secret_value() if settings.api_key else "none"
 
 
-@asynccontextmanager
-async def open_stream(
+async def post_unread(
     client: Any, path: str, body: dict[str, object], response_class: type, stream_class: type
-) -> AsyncIterator[RawResponse]:
-    """The unread answer to a POST through a Stainless SDK's client (openai, anthropic, groq), closed at the end.
+) -> RawResponse:
+    """The unread answer to a POST through a Stainless SDK's client (openai, anthropic, groq); the caller closes it.
 
     Asked to cast a stream to its HTTP library's own response class, the SDK gives that response as it is: the lowest
     seam that it supports. Raises the SDK's typed errors.
     """
-    response = await client.post(
+    response: RawResponse = await client.post(
         path,
         cast_to=response_class,
         body=body,
@@ -64,10 +61,7 @@ async def open_stream(
         stream=True,
         stream_cls=stream_class,
     )
-    try:
-        yield response
-    finally:
-        await close_surely(response.aclose())
+    return response
 
 
 def request_headers() -> dict[str, str]:

@@ -6,6 +6,7 @@ The SDK owns authentication, URLs, transport and typed errors; `create()` would 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import ClassVar
 
 import httpx2
@@ -15,8 +16,8 @@ from configuration import ProviderSettings
 from models import Prompt
 from providers.base import BaseProvider
 from providers.chat_completions import ChatCompletionsDecoder, to_messages
-from providers.http_client import api_key, make_http_client, open_stream
-from providers.vendor_stream import Batch, read_batches
+from providers.http_client import api_key, make_http_client, post_unread
+from providers.vendor_stream import Batch, RawResponse, read_batches
 
 _PATH = "/chat/completions"
 _LOWEST_EFFORT = "none"  # of openai.types.shared.ReasoningEffort
@@ -55,14 +56,16 @@ class OpenAIProvider(BaseProvider):
             "stream_options": {"include_usage": True},
         }
 
-    async def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
+    def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
+        open_response = partial(self._open, prompt, model, message_id)
+        return read_batches(open_response, ChatCompletionsDecoder(), self.settings.max_event_bytes)
+
+    async def _open(self, prompt: Prompt, model: str, message_id: str) -> RawResponse:
         body = {"model": model, "messages": to_messages(prompt), "stream": True}
         body |= self.accepted(model, self.parameters())
-        stream = open_stream(self._client, _PATH, body, httpx2.Response, openai.AsyncStream[object])
-        async with stream as response:
-            self.note_opened(model, message_id, response.headers.get("x-request-id"))
-            async for batch in read_batches(response, ChatCompletionsDecoder(), self.settings.max_event_bytes):
-                yield batch
+        response = await post_unread(self._client, _PATH, body, httpx2.Response, openai.AsyncStream[object])
+        self.note_opened(model, message_id, response.headers.get("x-request-id"))
+        return response
 
     async def retrieve_model(self, model: str) -> None:
         await self._client.models.retrieve(model)

@@ -25,6 +25,8 @@ class Frame(NamedTuple):
 class SSEReader:
     """Feed it what was read; it gives the events that are complete. One stream each."""
 
+    __slots__ = ("_after_cr", "_at_start", "_buffer", "_limit", "_searched")
+
     def __init__(self, max_event_bytes: int) -> None:
         self._limit = max_event_bytes
         self._buffer = bytearray()

@@ -10,7 +10,8 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-from providers.connection import Connection, Origin, Pool
+from providers.connection import Connection
+from providers.pool import Origin, Pool
 
 _ENCODING = "iso-8859-1"  # reads any byte: the libraries would try others on all headers first
 _OWN_NAMES = frozenset({b"host", b"content-length", b"transfer-encoding"})  # given by a caller, they replace ours

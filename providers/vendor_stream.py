@@ -1,4 +1,4 @@
-"""From a vendor's open response to batches of what it says: checks it, reads it, decodes it, holds the end rule.
+"""From a vendor's response to batches of what it says: opens, checks, reads and decodes it, and holds the end rule.
 
 A batch is what one read of the vendor's socket brought. This room knows no vendor: a `Decoder` knows each wire.
 """
@@ -6,10 +6,11 @@ A batch is what one read of the vendor's socket brought. This room knows no vend
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import partial
 from typing import Any, Protocol
 
+from closing import close_surely
 from models import Delta, Finish, GatewayError
 from providers.errors import translate
 from providers.sse_reader import Frame, SSEReader
@@ -25,10 +26,13 @@ class RawResponse(Protocol):
     @property
     def extensions(self) -> MutableMapping[str, Any]: ...
     def aiter_raw(self) -> AsyncIterator[bytes]: ...
+    async def aclose(self) -> None: ...
 
 
 class Decoder(ABC):
     """One vendor's wire, one stream: frames in, deltas out; remembers the vendor's word that it has finished."""
+
+    __slots__ = ("ended", "finish")
 
     def __init__(self) -> None:
         self.finish: Finish | None = None
@@ -39,37 +43,51 @@ class Decoder(ABC):
         """Append what the frame says. Raises GatewayError for an error event, msgspec's error for nonsense."""
 
 
-async def read_batches(response: RawResponse, decoder: Decoder, max_event_bytes: int) -> AsyncIterator[Batch]:
-    """The stream's batches, each with its deltas first and a Finish last, if one came.
+async def read_batches(
+    open_response: Callable[[], Awaitable[RawResponse]], decoder: Decoder, max_event_bytes: int
+) -> AsyncGenerator[Batch, None]:
+    """The stream's batches, each with its deltas first and a Finish last, if one came; the response is closed.
 
-    Raises GatewayError where the stream was none, stopped without its end mark, or said an error.
+    Raises what opening it raises, and GatewayError where the stream was none, stopped without its end mark, or said an
+    error.
     """
-    _check_headers(response.headers)
-    reader = SSEReader(max_event_bytes)
-    read = response.extensions.get("read") or partial(anext, response.aiter_raw(), None)
-    heard = False
-    at_end = False
-    while not (decoder.ended or at_end):
-        try:
-            chunk = await read()
-        except Exception as error:
-            if decoder.finish and decoder.finish.sure:
-                return  # the answer is whole: what its socket does now turns no success into failure
-            raise translate(error) from error
-        at_end = chunk is None
-        batch: Batch = []
-        failure = _decode(decoder, reader.close() if chunk is None else reader.feed(chunk), batch)
-        heard = heard or bool(chunk)
-        if batch:
-            yield batch
-        if isinstance(failure, GatewayError):
-            raise failure
-        if failure:
-            raise translate(failure) from failure
-    if decoder.ended and "answered" in response.extensions:
-        response.extensions["answered"]()
-    if not decoder.finish:
-        raise GatewayError("upstream_truncated") if heard else GatewayError("upstream_bad_response", reason="empty")
+    response = await open_response()
+    try:
+        _check_headers(response.headers)
+        reader = SSEReader(max_event_bytes)
+        read = response.extensions.get("read") or partial(anext, response.aiter_raw(), None)
+        heard = at_end = False
+        while not (decoder.ended or at_end):
+            try:
+                chunk = await read()
+            except Exception as error:
+                if decoder.finish and decoder.finish.sure:
+                    return  # the answer is whole: what its socket does now turns no success into failure
+                raise translate(error) from error
+            at_end = chunk is None
+            batch: Batch = []
+            failure = _decode(decoder, reader.close() if chunk is None else reader.feed(chunk), batch)
+            heard = heard or bool(chunk)
+            if batch:
+                yield batch
+            if isinstance(failure, GatewayError):
+                raise failure
+            if failure:
+                raise translate(failure) from failure
+        if decoder.ended and "answered" in response.extensions:
+            response.extensions["answered"]()
+        if not decoder.finish:
+            raise GatewayError("upstream_truncated") if heard else GatewayError("upstream_bad_response", reason="empty")
+    finally:
+        await _close(response)
+
+
+async def _close(response: RawResponse) -> None:
+    """Close it, whatever comes between. The own transport's close waits for nothing, and needs no task of its own."""
+    if "read" in response.extensions:
+        await response.aclose()
+    else:
+        await close_surely(response.aclose())
 
 
 def _decode(decoder: Decoder, frames: Iterable[Frame], batch: Batch) -> Exception | None:

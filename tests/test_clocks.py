@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any
 
 import pytest
 
@@ -23,6 +22,7 @@ from tests.scripted_provider import (
     stream,
     text,
 )
+from tests.scripted_response import ScriptedResponse
 
 SHORT = 0.03  # seconds: a clock that is to ring; all others are far away
 LONG = 0.25  # seconds: a clock that is not to ring yet, however busy the machine
@@ -102,27 +102,28 @@ async def test_whole_clock_counts_before_content_too() -> None:
     assert {attempt.reason for attempt in error.attempts} == {"whole"}
 
 
-class PingingProvider(ScriptedProvider):
+class PingingResponse(ScriptedResponse):
     """Sends the given events, then pings for ever: comments, empty deltas, unknown events."""
 
-    def __init__(self, *events: bytes, **clocks: float) -> None:
-        super().__init__(model_fallback=None, **clocks)
-        self._events = events
-        self.headers = {"content-type": "text/event-stream"}
-        self.extensions: dict[str, Any] = {}
-
-    async def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
-        async for batch in read_batches(self, ChatCompletionsDecoder(), 1000):
-            yield batch
-
     async def aiter_raw(self) -> AsyncIterator[bytes]:
-        for event in self._events:
+        async for event in super().aiter_raw():
             yield event
         while True:
             await asyncio.sleep(SHORT / 10)
             yield b": keep-alive\n\n"
             yield b'data: {"choices": [{"index": 0, "delta": {"content": ""}}]}\n\n'
             yield b'data: {"choices": [], "usage": null}\n\n'
+
+
+class PingingProvider(ScriptedProvider):
+    """Its one model answers with the given events, and pings."""
+
+    def __init__(self, *events: bytes, **clocks: float) -> None:
+        super().__init__(model_fallback=None, **clocks)
+        self._events = events
+
+    def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
+        return read_batches(PingingResponse(*self._events).open, ChatCompletionsDecoder(), 1000)
 
 
 async def test_pings_are_no_first_content() -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from models import GatewayError
-from providers.connection import Connection, Head, Origin, Pool
+from providers.connection import Connection, Head
+from providers.pool import Origin, Pool
 from simulator.endpoints import certified_context
 
 if TYPE_CHECKING:

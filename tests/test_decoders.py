@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -26,6 +26,7 @@ from providers.gemini_provider import GenerateContentDecoder
 from providers.vendor_stream import Decoder, read_batches
 from tests.conftest import CORPUS, CORPUS_ABSENT
 from tests.recordings import FINISH_REASONS
+from tests.scripted_response import ScriptedResponse
 
 DECODERS: dict[str, type[Decoder]] = {
     "chat.completions": ChatCompletionsDecoder,
@@ -35,7 +36,6 @@ DECODERS: dict[str, type[Decoder]] = {
 }
 RECORDINGS = 181  # of these wires; the others are of OpenAI's Responses
 LIMIT = 8_000_000  # bytes: recorded images come in one event
-EVENT_STREAM = {"content-type": "text/event-stream"}
 
 
 def find_recordings() -> list[str]:
@@ -52,19 +52,6 @@ pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason=CORPUS_ABSENT)
 def load(name: str) -> tuple[bytes, dict[str, Any]]:
     folder = CORPUS / name
     return (folder / "response.sse").read_bytes(), json.loads((folder / "meta.json").read_text())
-
-
-@dataclass
-class CutResponse:
-    """A response that arrives in these pieces."""
-
-    chunks: list[bytes]
-    headers: dict[str, str] = field(default_factory=lambda: EVENT_STREAM)
-    extensions: dict[str, Any] = field(default_factory=dict)
-
-    async def aiter_raw(self) -> AsyncIterator[bytes]:
-        for chunk in self.chunks:
-            yield chunk
 
 
 @dataclass
@@ -97,7 +84,7 @@ async def play(name: str, chunks: list[bytes]) -> Answer:
     answer = Answer()
     decoder = DECODERS[load(name)[1]["api"]]()
     try:
-        async for batch in read_batches(CutResponse(chunks), decoder, LIMIT):
+        async for batch in read_batches(ScriptedResponse(*chunks).open, decoder, LIMIT):
             for event in batch:
                 answer.take(event)
     except GatewayError as error:
@@ -253,7 +240,7 @@ async def test_call_of_the_older_kind_is_a_tool_call() -> None:
     pieces = ('{"name": "look_up"}', '{"arguments": "{}"}')
     events = [f'data: {{"choices": [{{"index": 0, "delta": {{"function_call": {piece}}}}}]}}\n\n' for piece in pieces]
     ending = 'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "function_call"}]}\n\ndata: [DONE]\n\n'
-    response = CutResponse([*(event.encode() for event in events), ending.encode()])
-    batches = [batch async for batch in read_batches(response, ChatCompletionsDecoder(), 1_000)]
+    response = ScriptedResponse(*(event.encode() for event in events), ending.encode())
+    batches = [batch async for batch in read_batches(response.open, ChatCompletionsDecoder(), 1_000)]
     calls = [event.tool_call for batch in batches for event in batch if isinstance(event, Delta)]
     assert calls == [ToolCallDelta(0, "look_up", ""), ToolCallDelta(0, None, "{}")]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from typing import Any
 
@@ -19,6 +17,7 @@ from providers.gemini_provider import GenerateContentDecoder
 from providers.sse_reader import Frame, SSEReader
 from providers.vendor_stream import Decoder, read_batches
 from tests.fuzzing import fuzzed
+from tests.scripted_response import ScriptedResponse
 
 PLACES = st.lists(st.integers(min_value=0), max_size=12)
 
@@ -117,25 +116,12 @@ STREAMS = {kind: st.lists(st.one_of(*map(gone_wrong, events)), max_size=6) for k
 DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
 
 
-@dataclass
-class CutResponse:
-    """An event stream that arrives in these pieces."""
-
-    chunks: list[bytes]
-    headers: dict[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
-    extensions: dict[str, Any] = field(default_factory=dict)
-
-    async def aiter_raw(self) -> AsyncIterator[bytes]:
-        for chunk in self.chunks:
-            yield chunk
-
-
 async def play(kind: type[Decoder], chunks: list[bytes]) -> tuple[list[Delta], Finish | GatewayError | None]:
     """What a decoder makes of a stream: its deltas, and how it ended. Only a GatewayError is expected."""
     deltas: list[Delta] = []
     end: Finish | GatewayError | None = None
     try:
-        async for batch in read_batches(CutResponse(chunks), kind(), 2**20):
+        async for batch in read_batches(ScriptedResponse(*chunks).open, kind(), 2**20):
             assert batch, "an empty batch says nothing"
             for event in batch:
                 if isinstance(event, Delta):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
 
 import pytest
 
@@ -12,8 +10,8 @@ from closing import close_surely
 from models import Delta, Finish, GatewayError
 from providers.sse_reader import Frame
 from providers.vendor_stream import Batch, Decoder, read_batches
+from tests.scripted_response import EVENT_STREAM, ScriptedResponse
 
-EVENT_STREAM = {"content-type": "text/event-stream; charset=utf-8"}
 LIMIT = 1000
 
 ANSWER = b"data: Hel\n\ndata: lo\n\n"
@@ -41,28 +39,11 @@ class WordsDecoder(Decoder):
                 batch.append(Delta(text.decode()))
 
 
-class ScriptedResponse:
-    """A response whose reads are the given chunks; an exception among them is raised where it stands."""
-
-    def __init__(self, *reads: bytes | Exception, headers: Mapping[str, str] = EVENT_STREAM) -> None:
-        self._reads = reads
-        self.headers = headers
-        self.extensions: dict[str, Any] = {}
-        self.read = 0
-
-    async def aiter_raw(self) -> AsyncIterator[bytes]:
-        for read in self._reads:
-            self.read += 1
-            if isinstance(read, Exception):
-                raise read
-            yield read
-
-
 async def collect(response: ScriptedResponse) -> tuple[list[Batch], GatewayError | None]:
     """All batches, and the error that ended them."""
     batches: list[Batch] = []
     try:
-        async for batch in read_batches(response, WordsDecoder(), LIMIT):
+        async for batch in read_batches(response.open, WordsDecoder(), LIMIT):
             batches.append(batch)
     except GatewayError as error:
         return batches, error

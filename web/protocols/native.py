@@ -20,6 +20,8 @@ DONE = b"data: [DONE]\n\n"
 class NativeEncoder:
     """Encodes one chat's events; the delta, which is nearly all there is, by filling in a template."""
 
+    __slots__ = ("_after_text", "_before_text", "_demo", "_identity", "_seq")
+
     media_type = "text/event-stream; charset=utf-8"
 
     def __init__(self, identity: ChatIdentity, *, demo: bool = False) -> None:
