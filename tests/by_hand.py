@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from models import ChatIdentity, Delta, End, Start
 from tests.simple_client import read_events
 from web.guards import StreamLimit
+from web.outlet import EXTENSION, PlainOutlet
 from web.protocols.native import NativeEncoder
 from web.sse import EventStreamResponse, StreamClocks
 
@@ -53,10 +54,7 @@ class Client:
         self.reading = asyncio.Event()
         self.reading.set()
         self.aborted_at: float | None = None
-        self.scope = {"type": "http", "extensions": {"gateway.abort": self._abort}}
-
-    def _abort(self) -> None:
-        self.aborted_at = now()
+        self.scope = {"type": "http", "extensions": {EXTENSION: _Outlet(self)}}
 
     async def receive(self) -> Message:
         await self.left.wait()
@@ -79,6 +77,17 @@ class Client:
     def events(self) -> list[Any]:
         events = read_events(b"".join(body for _, body in self.bodies).decode())
         return [event for event in events if event != "[DONE]"]
+
+
+class _Outlet(PlainOutlet):
+    """Any server's, but that it can drop the connection."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client.receive, client.send)
+        self._client = client
+
+    def abort(self) -> None:
+        self._client.aborted_at = now()
 
 
 class Chat:

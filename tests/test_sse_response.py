@@ -108,6 +108,14 @@ async def test_heartbeats_fill_the_wait_for_content() -> None:
 
 
 @in_virtual_time
+async def test_heartbeats_may_be_quicker_than_the_hold() -> None:
+    """The clocks are looked at by the shortest of them, whichever that is."""
+    client = Client()
+    await respond(Chat(1, OPENING, 7, [END]), client, StreamClocks(hold=10, heartbeat=2, send=30))
+    assert [at for at, body in client.bodies if body == HEARTBEAT] == [3, 5, 7]
+
+
+@in_virtual_time
 async def test_heartbeats_can_be_turned_off() -> None:
     """With 0 nothing but the one that opens the response is sent."""
     client = Client()

@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from configuration import Settings
 from logging_config import request_id_context
 from models import GatewayError
+from web import outlet
 from web.connections import Door, ReaderDeadline, limit_connections
 from web.errors import error_response
 from web.middleware import choose_request_id
@@ -43,8 +44,8 @@ def http_protocol(settings: Settings) -> Callable[..., FirmHttpProtocol]:
 class FirmHttpProtocol(HttpToolsProtocol):
     """One connection. An app finds in `scope["extensions"]` what a server can do for it, and no other one does.
 
-    `gateway.abort`: a function that drops the connection at once; `gateway.body_seconds`: how long its body may take;
-    `gateway.send`: the server's own `send`, for what no middleware has to see.
+    `gateway.outlet`: the connection's own way out, for a response that streams; `gateway.body_seconds`: how long the
+    request's body may take.
     """
 
     def __init__(self, door: Door, **options: Any) -> None:
@@ -63,6 +64,7 @@ class FirmHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
         super().connection_made(transport)
+        self._outlet = outlet.ConnectionOutlet(transport)
         self._reader_deadline = ReaderDeadline(transport, self._limits.write_seconds)
         self._door.waiting[self] = None
         self._watch()
@@ -138,7 +140,7 @@ class FirmHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._part = "head"
         self._late_head_bytes = 0
-        extensions: Any = {"gateway.abort": self.transport.abort, "gateway.body_seconds": self._limits.body_seconds}
+        extensions: Any = {outlet.EXTENSION: self._outlet, "gateway.body_seconds": self._limits.body_seconds}
         self.scope["extensions"] = extensions
 
     def on_headers_complete(self) -> None:
@@ -147,8 +149,6 @@ class FirmHttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         super().on_headers_complete()
-        extensions: Any = self.scope["extensions"]
-        extensions["gateway.send"] = self.cycle.send
         self._part = "body"
         self.cycle.keep_alive = self._keeps_alive = self.cycle.keep_alive and not self._is_stopping
         if self.pipeline:
@@ -224,7 +224,7 @@ class FirmHttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, partial(self._outlet.run, app))
 
     def on_response_complete(self) -> None:
         """Wait for the client again: for its next request, or for it to read."""
@@ -246,15 +246,18 @@ class FirmHttpProtocol(HttpToolsProtocol):
         if self._answering:
             self._answering.disconnected = True
             self._answering.message_event.set()
+            self._outlet.lose()
 
     def pause_writing(self) -> None:
         """The buffer is full: its client has to read."""
         super().pause_writing()
+        self._outlet.is_full = True
         self._reader_deadline.start()
 
     def resume_writing(self) -> None:
         """The client reads."""
         super().resume_writing()
+        self._outlet.is_full = False
         self._reader_deadline.stop()
 
     def timeout_keep_alive_handler(self) -> None:

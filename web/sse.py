@@ -1,27 +1,27 @@
 """The one response that streams: holds the status line, frames batches, keeps alive, sheds who never reads.
 
-It closes the chat's generator whatever happens, so the vendor's stream ends with the client's. Two tasks: one pumps
-batches; the request's own waits for the client to leave, and wakes for the three clocks (hold, heartbeat, stuck
-write). It knows no wire: an encoder makes bytes of events.
+It closes the chat's generator whatever happens, so the vendor's stream ends with the client's. The request's own task
+pumps batches. One timer serves the three clocks (hold, heartbeat, stuck write); a client that leaves cancels the pump.
+It knows no wire: an encoder makes bytes of events.
 
-The pump has a task of its own because a task that wakes goes through every frame that waits above it, and there are
-thirty of middleware and routing; its body writes go to the server directly for the same reason. Together that is a
-tenth of a delta's cost.
+The outlet takes over what is left once the first content has gone out: middleware and routing have thirty frames, none
+is needed any more, and they would be a third of an open stream's memory.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from closing import close_surely
+from closing import close_stream
 from models import Event, Fallback, GatewayError, Restart, Start
+from web.outlet import find_outlet
 
 _HEARTBEAT = b": keep-alive\n\n"
 
@@ -68,8 +68,10 @@ class EventStreamResponse(Response):
         self._now = asyncio.get_running_loop().time
         self._opened_at = self._now()
         self._wrote_at: float | None = None  # None: the status line has not gone out
-        self._writing_since: float | None = None
-        self._beat = asyncio.Lock()
+        self._writing_since: float | None = None  # None: no write waits for the client
+        self._turn = asyncio.Lock()
+        self._beat: asyncio.Task[None] | None = None
+        self._is_gone = self._is_over = False
         self.status_code = 200
         self.background = None
         self.init_headers(
@@ -82,112 +84,136 @@ class EventStreamResponse(Response):
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        extensions = scope.get("extensions") or {}
-        self._send_start, self._send_body = send, extensions.get("gateway.send", send)
-        with self._place:
-            pump = asyncio.create_task(self._pump())
-            try:
-                if await self._accompany(receive, pump):
-                    await pump
-                elif abort := extensions.get("gateway.abort"):
-                    pump.cancel()  # first, for the same reason as below
-                    abort()
-            finally:
-                await close_surely(self._stop(pump))
+        self._send_start, self._outlet = send, find_outlet(scope, receive, send)
+        self._place.__enter__()
+        try:
+            self._watch()
+            with self._until_gone():
+                await self._pump(until_begun=True)
+        except BaseException:
+            await self._close()
+            raise
+        if not self._outlet.take_over(self._finish):
+            await self._finish()
 
-    async def _stop(self, pump: asyncio.Task[None]) -> None:
-        pump.cancel()
-        await asyncio.wait({pump})
-        await self._batches.aclose()
+    async def _finish(self) -> None:
+        try:
+            with self._until_gone():
+                if not self._is_gone:
+                    await self._pump()
+                    await self._put(b"", more=False)
+        finally:
+            await self._close()
 
-    async def _pump(self) -> None:
+    async def _close(self) -> None:
+        self._outlet.close()
+        self._timer.cancel()
+        if self._beat:
+            self._beat.cancel()
+        try:
+            await close_stream(self._batches)
+        finally:
+            self._place.__exit__(None, None, None)
+
+    # --- what is written
+
+    async def _pump(self, *, until_begun: bool = False) -> None:
+        encode, write, now = self._encoder.encode, self._outlet.write, self._now
         try:
             async for batch in self._batches:
-                if isinstance(batch[0], Start | Restart):
+                if self._wrote_at is None and isinstance(batch[0], Start | Restart):
                     self._name_model(batch[0])
-                if frames := self._encoder.encode(batch):
-                    if self._beat.locked():
-                        await self._let_beat_pass()
-                    await self._put(frames)
+                if frames := encode(batch):
+                    if self._wrote_at is not None and self._writing_since is None and write(frames):
+                        self._wrote_at = now()
+                    else:
+                        await self._put(frames)
+                    if until_begun:
+                        return
         except GatewayError as error:
             if self._wrote_at is None:
                 raise
-            await self._let_beat_pass()
             await self._put(self._encoder.encode_error(error))
-        await self._let_beat_pass()
-        await self._put(b"", more=False)
-
-    async def _let_beat_pass(self) -> None:
-        """Wait for a heartbeat that is on its way: an event is never written into the midst of it."""
-        async with self._beat:
-            pass
 
     async def _put(self, frames: bytes, *, more: bool = True) -> None:
-        self._writing_since = now = self._now()
-        if self._wrote_at is None:
-            self._wrote_at = now
-            await self._send_start({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        await self._send_body({"type": "http.response.body", "body": frames, "more_body": more})
-        self._wrote_at, self._writing_since = now, None
-
-    async def _accompany(self, receive: Receive, pump: asyncio.Task[None]) -> bool:
-        """Until the chat is over: True. False where its client has left, or does not read."""
-        leaving = asyncio.create_task(_cancel_at_leaving(receive, pump))
-        try:
-            while True:
-                wait = self._next_due() - self._now()
-                await asyncio.wait({pump, leaving}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-                if pump.done():
-                    return not pump.cancelled()
-                if leaving.done() or self._is_stuck() or not await self._keep_alive():
-                    return False
-        finally:
-            leaving.cancel()
-
-    def _next_due(self) -> float:
-        """When to look next. The pump may write at any moment, so each clock is looked at least once in its time."""
-        now, since = self._now(), self._writing_since
-        due = [(now if since is None else since) + self._clocks.send]
-        if self._wrote_at is None:
-            due.append(self._opened_at + self._clocks.hold)
-        if self._clocks.heartbeat and since is None:
-            due.append((now if self._wrote_at is None else self._wrote_at) + self._clocks.heartbeat)
-        return min(due)
-
-    def _is_stuck(self) -> bool:
-        since = self._writing_since
-        return since is not None and self._now() >= since + self._clocks.send
-
-    async def _keep_alive(self) -> bool:
-        """A heartbeat, if it is due; the first one opens the response. False where the client does not take it."""
-        if self._writing_since is not None:
-            return True
-        now = self._now()
-        is_held = self._wrote_at is None and now >= self._opened_at + self._clocks.hold
-        heartbeat = self._clocks.heartbeat
-        is_quiet = self._wrote_at is not None and heartbeat and now >= self._wrote_at + heartbeat
-        if is_held or is_quiet:
-            try:
-                async with self._beat, asyncio.timeout(self._clocks.send):
-                    await self._put(_HEARTBEAT)
-            except TimeoutError:
-                return False
-        return True
+        """Write what may have to wait: for the client, or for a heartbeat, into whose midst no event is written."""
+        async with self._turn:
+            if self._is_over:
+                return
+            self._writing_since = now = self._now()
+            if self._wrote_at is None:
+                self._wrote_at = now
+                await self._send_start({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                del self._send_start  # with all the middleware that it holds
+            await self._outlet.send({"type": "http.response.body", "body": frames, "more_body": more})
+            self._wrote_at, self._writing_since, self._is_over = now, None, not more
 
     def _name_model(self, start: Start | Restart) -> None:
         """Tell who answers in headers too, where the status line has not gone out yet."""
+        self.headers["X-Gateway-Provider"] = start.provider
+        self.headers["X-Gateway-Model"] = start.model
+        if start.fallback:
+            self.headers["X-Gateway-Fallback"] = _fallback_header(start.fallback)
+
+    # --- the client's leaving, and the clocks
+
+    def _watch(self) -> None:
+        self._task = cast(asyncio.Task[None], asyncio.current_task())
+        self._cancelled_before = self._task.cancelling()
+        self._outlet.watch(self._leave)
+        self._set_timer()
+
+    def _leave(self) -> None:
+        """Cancel at once: a server's `send` to nobody returns silently, and a pump that goes on may never wait."""
+        if not self._is_gone:
+            self._is_gone = True
+            self._task.cancel()
+
+    @contextmanager
+    def _until_gone(self) -> Iterator[None]:
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not self._is_gone or self._task.uncancel() > self._cancelled_before:
+                raise
+
+    def _set_timer(self) -> None:
+        self._timer = asyncio.get_running_loop().call_at(self._next_due(), self._look)
+
+    def _next_due(self) -> float:
+        """When to look next. The pump may write at any moment, so each clock is looked at least once in its time."""
+        now, since, clocks = self._now(), self._writing_since, self._clocks
+        if since is not None:
+            return min(since + clocks.send, now + (clocks.heartbeat or clocks.send))
+        due = [now + clocks.send]
         if self._wrote_at is None:
-            self.headers["X-Gateway-Provider"] = start.provider
-            self.headers["X-Gateway-Model"] = start.model
-            if start.fallback:
-                self.headers["X-Gateway-Fallback"] = _fallback_header(start.fallback)
+            due.append(self._opened_at + clocks.hold)
+        if clocks.heartbeat:
+            due.append((now if self._wrote_at is None else self._wrote_at) + clocks.heartbeat)
+        return min(due)
 
+    def _look(self) -> None:
+        now, since = self._now(), self._writing_since
+        if since is not None and now >= since + self._clocks.send:
+            self._leave()  # before the connection tells of it
+            self._outlet.abort()
+            return
+        if since is None and self._is_quiet(now):
+            self._writing_since = now
+            self._beat = asyncio.create_task(self._send_heartbeat())
+        self._set_timer()
 
-async def _cancel_at_leaving(receive: Receive, pump: asyncio.Task[None]) -> None:
-    """Cancel here, at once: a server's `send` to nobody returns silently, and a pump that goes on may never wait."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    pump.cancel()
+    def _is_quiet(self, now: float) -> bool:
+        if self._wrote_at is None:
+            return now >= self._opened_at + self._clocks.hold
+        heartbeat = self._clocks.heartbeat
+        return bool(heartbeat) and now >= self._wrote_at + heartbeat
+
+    async def _send_heartbeat(self) -> None:
+        """The first one opens the response."""
+        await self._put(_HEARTBEAT)
+        self._timer.cancel()
+        self._set_timer()
 
 
 def _fallback_header(fallback: Fallback) -> str:
