@@ -23,8 +23,13 @@ async def close_surely(closing: Coroutine[Any, Any, None]) -> None:
 
 async def close_stream(stream: AsyncGenerator[Any, None]) -> None:
     """The same for a generator; one that has ended has nothing to close, and costs no task."""
-    if cast(AsyncGeneratorType[Any, None], stream).ag_frame is not None:
+    if not has_ended(stream):
         await close_surely(stream.aclose())
+
+
+def has_ended(stream: AsyncGenerator[Any, None]) -> bool:
+    """Whether the generator has nothing left to do."""
+    return cast(AsyncGeneratorType[Any, None], stream).ag_frame is None
 
 
 async def _close(closing: Coroutine[Any, Any, None]) -> None:

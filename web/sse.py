@@ -1,25 +1,26 @@
 """The one response that streams: holds the status line, frames batches, keeps alive, sheds who never reads.
 
-It closes the chat's generator whatever happens, so the vendor's stream ends with the client's. The request's own task
-pumps batches. One timer serves the three clocks (hold, heartbeat, stuck write); a client that leaves cancels the pump.
-It knows no wire: an encoder makes bytes of events.
+It closes the chat's generator whatever happens, so the vendor's stream ends with the client's. A task pumps batches;
+one timer serves the three clocks (hold, heartbeat, stuck write); a client that leaves cancels the pump. It knows no
+wire: an encoder makes bytes of events.
 
-The outlet takes over what is left once the first content has gone out: middleware and routing have thirty frames, none
-is needed any more, and they would be a third of an open stream's memory.
+The pump has a task of its own because a task that wakes goes through every frame that waits above it. The outlet takes
+over what is left once the response has begun: middleware and routing have thirty frames, none is needed any more, and
+they would be a third of an open stream's memory.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from closing import close_stream
+from closing import close_surely, has_ended
 from models import Event, Fallback, GatewayError, Restart, Start
 from web.outlet import find_outlet
 
@@ -71,7 +72,8 @@ class EventStreamResponse(Response):
         self._writing_since: float | None = None  # None: no write waits for the client
         self._turn = asyncio.Lock()
         self._beat: asyncio.Task[None] | None = None
-        self._is_gone = self._is_over = False
+        self._is_over = False
+        self._begun = asyncio.get_running_loop().create_future()  # the response, or the pump's end
         self.status_code = 200
         self.background = None
         self.init_headers(
@@ -86,10 +88,14 @@ class EventStreamResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._send_start, self._outlet = send, find_outlet(scope, receive, send)
         self._place.__enter__()
+        self._pumping = asyncio.create_task(self._pump())
         try:
-            self._watch()
-            with self._until_gone():
-                await self._pump(until_begun=True)
+            self._pumping.add_done_callback(self._note_begun)
+            self._outlet.watch(self._leave)
+            self._set_timer()
+            await self._begun
+            if self._pumping.done():
+                self._check_pump()
         except BaseException:
             await self._close()
             raise
@@ -98,26 +104,37 @@ class EventStreamResponse(Response):
 
     async def _finish(self) -> None:
         try:
-            with self._until_gone():
-                if not self._is_gone:
-                    await self._pump()
-                    await self._put(b"", more=False)
+            if not self._pumping.done():
+                await asyncio.wait({self._pumping})
+            self._check_pump()
         finally:
             await self._close()
+
+    def _check_pump(self) -> None:
+        """Raise what it raised; where it was cancelled, that was because the client is gone."""
+        if not self._pumping.cancelled():
+            self._pumping.result()
 
     async def _close(self) -> None:
         self._outlet.close()
         self._timer.cancel()
-        if self._beat:
-            self._beat.cancel()
+        tasks = {task for task in (self._pumping, self._beat) if task and not task.done()}
         try:
-            await close_stream(self._batches)
+            if tasks or not has_ended(self._batches):
+                await close_surely(self._stop(tasks))
         finally:
             self._place.__exit__(None, None, None)
 
+    async def _stop(self, tasks: set[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self._batches.aclose()
+
     # --- what is written
 
-    async def _pump(self, *, until_begun: bool = False) -> None:
+    async def _pump(self) -> None:
         encode, write, now = self._encoder.encode, self._outlet.write, self._now
         try:
             async for batch in self._batches:
@@ -128,12 +145,11 @@ class EventStreamResponse(Response):
                         self._wrote_at = now()
                     else:
                         await self._put(frames)
-                    if until_begun:
-                        return
         except GatewayError as error:
             if self._wrote_at is None:
                 raise
             await self._put(self._encoder.encode_error(error))
+        await self._put(b"", more=False)
 
     async def _put(self, frames: bytes, *, more: bool = True) -> None:
         """Write what may have to wait: for the client, or for a heartbeat, into whose midst no event is written."""
@@ -147,6 +163,7 @@ class EventStreamResponse(Response):
                 del self._send_start  # with all the middleware that it holds
             await self._outlet.send({"type": "http.response.body", "body": frames, "more_body": more})
             self._wrote_at, self._writing_since, self._is_over = now, None, not more
+        self._note_begun()
 
     def _name_model(self, start: Start | Restart) -> None:
         """Tell who answers in headers too, where the status line has not gone out yet."""
@@ -157,25 +174,13 @@ class EventStreamResponse(Response):
 
     # --- the client's leaving, and the clocks
 
-    def _watch(self) -> None:
-        self._task = cast(asyncio.Task[None], asyncio.current_task())
-        self._cancelled_before = self._task.cancelling()
-        self._outlet.watch(self._leave)
-        self._set_timer()
+    def _note_begun(self, _: object = None) -> None:
+        if not self._begun.done():
+            self._begun.set_result(None)
 
     def _leave(self) -> None:
         """Cancel at once: a server's `send` to nobody returns silently, and a pump that goes on may never wait."""
-        if not self._is_gone:
-            self._is_gone = True
-            self._task.cancel()
-
-    @contextmanager
-    def _until_gone(self) -> Iterator[None]:
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not self._is_gone or self._task.uncancel() > self._cancelled_before:
-                raise
+        self._pumping.cancel()
 
     def _set_timer(self) -> None:
         self._timer = asyncio.get_running_loop().call_at(self._next_due(), self._look)
