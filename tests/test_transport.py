@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.connection import Pool
+from providers.pool import Pool
 from providers.transport import make_client
 from tests.loopback_vendor import LoopbackVendor, open_vendor, response
 from tests.scripted_provider import collect
