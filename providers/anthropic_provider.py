@@ -43,10 +43,12 @@ class AnthropicProvider(BaseProvider):
 
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
+        base_url = (settings.base_url or "https://api.anthropic.com").rstrip("/")
+        self._url = base_url + _PATH
         client = make_http_client(httpx2, anthropic.DefaultAioHttpClient, settings)
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key(settings),
-            base_url=settings.base_url or "https://api.anthropic.com",
+            base_url=base_url,
             max_retries=0,
             timeout=client.timeout,
             http_client=client,
@@ -63,7 +65,7 @@ class AnthropicProvider(BaseProvider):
     async def _open(self, prompt: Prompt, model: str, message_id: str) -> RawResponse:
         parameters = {"output_config": {"effort": self.settings.reasoning_effort or _LOWEST_EFFORT}}
         body = to_body(prompt, model, self.settings.max_tokens) | self.accepted(model, parameters)
-        response = await post_unread(self._client, _PATH, body, httpx2.Response, anthropic.AsyncStream[object])
+        response = await post_unread(self._client, self._url, body, httpx2.Response, anthropic.AsyncStream[object])
         self.note_opened(model, message_id, response.headers.get("request-id"))
         return response
 

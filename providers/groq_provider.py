@@ -27,10 +27,12 @@ class GroqProvider(BaseProvider):
 
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
+        base_url = (settings.base_url or "https://api.groq.com").rstrip("/")
+        self._url = base_url + _PATH
         client = make_http_client(httpx, groq.DefaultAioHttpClient, settings)
         self._client = groq.AsyncGroq(
             api_key=api_key(settings),
-            base_url=settings.base_url or "https://api.groq.com",
+            base_url=base_url,
             max_retries=0,
             timeout=client.timeout,
             http_client=client,
@@ -49,7 +51,7 @@ class GroqProvider(BaseProvider):
         }
         body = {"model": model, "messages": to_messages(prompt), "stream": True}
         body |= self.accepted(model, parameters)
-        response = await post_unread(self._client, _PATH, body, httpx.Response, groq.AsyncStream[object])
+        response = await post_unread(self._client, self._url, body, httpx.Response, groq.AsyncStream[object])
         self.note_opened(model, message_id, response.headers.get("x-request-id"))
         return response
 

@@ -35,10 +35,12 @@ class OpenAIProvider(BaseProvider):
 
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
+        base_url = (settings.base_url or "https://api.openai.com/v1").rstrip("/")
+        self._url = base_url + _PATH
         client = make_http_client(httpx2, openai.DefaultAioHttpClient, settings)
         self._client = openai.AsyncOpenAI(
             api_key=api_key(settings),
-            base_url=settings.base_url or "https://api.openai.com/v1",
+            base_url=base_url,
             max_retries=0,
             timeout=client.timeout,
             http_client=client,
@@ -63,7 +65,7 @@ class OpenAIProvider(BaseProvider):
     async def _open(self, prompt: Prompt, model: str, message_id: str) -> RawResponse:
         body = {"model": model, "messages": to_messages(prompt), "stream": True}
         body |= self.accepted(model, self.parameters())
-        response = await post_unread(self._client, _PATH, body, httpx2.Response, openai.AsyncStream[object])
+        response = await post_unread(self._client, self._url, body, httpx2.Response, openai.AsyncStream[object])
         self.note_opened(model, message_id, response.headers.get("x-request-id"))
         return response
 
