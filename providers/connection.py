@@ -103,6 +103,7 @@ class Connection(asyncio.Protocol):
             self._is_complete = True
         elif self._lost is None:
             self._lost = exc or self._truncation()
+        del self._parser  # which leads back here
         self._wake()
 
     def _truncation(self) -> Exception:

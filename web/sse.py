@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -111,8 +111,11 @@ class EventStreamResponse(Response):
             await self._close()
 
     def _check_pump(self) -> None:
-        """Raise what it raised; where it was cancelled, that was because the client is gone."""
-        if not self._pumping.cancelled():
+        """Raise what it raised; where it was cancelled, that was because the client is gone.
+
+        Asked for its result, it lets go of the cancellation's traceback, whose frames lead back to it.
+        """
+        with suppress(asyncio.CancelledError):
             self._pumping.result()
 
     async def _close(self) -> None:
