@@ -6,6 +6,7 @@ Raw sockets at the client's side, the vendors' real SDKs and the simulator at th
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import struct
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from providers.connection import Connection
 from simulator import Behaviour, Error, Paced, Scripted, Silence
 from tests.simulated_vendor import DEFAULT, FALLBACK, QUESTION, SimulatedVendor, simulated_vendor
+from web.sse import EventStreamResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 VENDORS = ("gpt", "claude", "gemini", "groq")
@@ -102,6 +105,28 @@ async def test_client_leaving_closes_the_vendors_connection(
     """Within a second; no fallback starts, the client's place is free again, and the record says `client_gone`."""
     async with simulated_vendor(tmp_path, provider, status_hold_seconds=moment.hold) as vendor:
         await leave_at(vendor, moment, way)
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("provider", VENDORS)
+@pytest.mark.usefixtures("no_collector")
+async def test_client_leaving_leaves_no_garbage(tmp_path: Path, provider: str, way: str) -> None:
+    """A stream that was left is gone without the garbage collector, which would stop all others to look for it."""
+    async with simulated_vendor(tmp_path, provider) as vendor:
+        await leave_at(vendor, MOMENTS["while deltas come"], way)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while any(  # noqa: ASYNC110 - nobody tells when
+                type(thing) in (EventStreamResponse, Connection) for thing in gc.get_objects()
+            ):
+                await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("way", WAYS)
