@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import signal
 import socket
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -67,15 +68,16 @@ async def served(
             stdout=console,
             stderr=console,
             preexec_fn=partial(_limit, limits or {}),
+            start_new_session=True,
         )
     try:
         gateway = Served(process, port, folder)
         await _wait_until_ready(gateway)
         yield gateway
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        with suppress(ProcessLookupError):  # all of them have ended
+            os.killpg(process.pid, signal.SIGKILL)  # its workers, too, which would outlive it
+        await process.wait()
 
 
 def _limit(limits: Mapping[int, int]) -> None:

@@ -32,7 +32,13 @@ def workers_of(gateway: Served) -> set[int]:
     """The processes that serve, by what they run: multiprocessing has a helper of its own among the children."""
     pid = gateway.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return {int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
+    return {int(child) for child in children if b"spawn_main" in _command_of(child)}
+
+
+def _command_of(process: str) -> bytes:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    return b""  # it has just ended
 
 
 def count_connections(gateway: Served, worker: int) -> int:
@@ -58,10 +64,20 @@ async def wait_until(is_so: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def two_workers(folder: Path) -> AsyncIterator[Served]:
-    """A gateway both of whose workers serve."""
+    """A gateway both of whose workers serve, and get clients."""
     async with served(folder, workers=2) as gateway:
         await wait_until(lambda: started(gateway) == 2)
+        await wait_until_each_gets_clients(gateway)
         yield gateway
+
+
+async def wait_until_each_gets_clients(gateway: Served) -> None:
+    """The parent hears that a worker serves a moment after its log tells, and sends it nobody before."""
+    clients = list[RawClient]()
+    async with asyncio.timeout(PATIENCE_SECONDS), AsyncExitStack() as stack:
+        while not all(count_connections(gateway, worker) for worker in workers_of(gateway)):
+            clients.append(await open_client(gateway, stack))
+            await clients[-1].ask(LIVE)
 
 
 def started(gateway: Served) -> int:
@@ -147,12 +163,13 @@ async def test_killed_worker_is_replaced(tmp_path: Path) -> None:
 
 
 async def test_worker_is_added_and_removed(tmp_path: Path) -> None:
-    """At SIGTTIN and SIGTTOU; meanwhile every client is answered, and the last worker stays."""
+    """At SIGTTIN and SIGTTOU; meanwhile every client is answered, each worker gets some, and the last one stays."""
     async with two_workers(tmp_path) as gateway:
         for number, workers in ((signal.SIGTTIN, 3), (signal.SIGTTOU, 2), (signal.SIGTTOU, 1), (signal.SIGTTOU, 1)):
             gateway.process.send_signal(number)
             while len(workers_of(gateway)) != workers or started(gateway) < 3:
                 assert set(await ask_together(gateway, seconds=10)) == {200}
+            await wait_until_each_gets_clients(gateway)
         await wait_until(lambda: "the last worker stays" in gateway.log())
         assert await ask_once(gateway) == 200
         gateway.process.send_signal(signal.SIGTERM)
