@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import Enum
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from logging_config import conversation_id_context, debug_with_context, logger, request_id_context
 from redaction import hide_secrets
@@ -135,12 +139,55 @@ def test_text_is_kept_as_it_is(folder: Path) -> None:
     assert '"message": "日本語 ż 😀'.encode() in (folder / "app.log").read_bytes()
 
 
+@dataclass
+class Account:
+    """An object whose description leaves something out."""
+
+    name: str
+    key: str = field(repr=False)
+
+
+class Form(BaseModel):
+    """An object that describes itself."""
+
+    key: str
+
+    def __str__(self) -> str:
+        return "a form"
+
+
+class Colour(Enum):
+    """A word of ours."""
+
+    RED = 1
+
+
+@pytest.mark.parametrize("described", [Account("a", PROMPT), Form(key=PROMPT), count(), Colour.RED, datetime.now(UTC)])
+@pytest.mark.parametrize("length", [1, 10_000])
+def test_object_is_described_and_not_opened(folder: Path, described: object, length: int) -> None:
+    """In a line of any length: of an object there is what `str` gives, whatever fields it has."""
+    logger.info("object", extra={"context": {"object": described, "text": "a" * length}})
+    assert newest(folder)["context"]["object"] == str(described)
+
+
+def test_generator_of_a_context_is_left_to_its_owner(folder: Path) -> None:
+    """Logging it does not consume it."""
+    numbers = (number for number in [1, 2])
+    logger.info("generator", extra={"context": {"numbers": numbers}})
+    assert list(numbers) == [1, 2]
+
+
 def test_long_line_is_written_as_a_short_one(folder: Path) -> None:
-    """Any length, and the same form."""
-    context = {"answer": "日本\n\u2028" * 5_000, "error": ValueError(PROMPT), "none": None}
-    logger.info("long", extra={"context": context})
-    assert newest(folder)["context"] == context | {"error": "ValueError"}
-    assert b'"message": "long", "request_id": "-", "context": {"answer": "' in (folder / "app.log").read_bytes()
+    """Any length, and the same form: of numbers and of what nests, too."""
+    nested: Any = 1e22
+    for _ in range(20):
+        nested = [nested]
+    context = {"error": ValueError(PROMPT), "none": None, "large": 10**30, "nested": nested}
+    logger.info("a", extra={"context": context})
+    logger.info("a", extra={"context": context | {"answer": "日本\n\u2028" * 5_000}})
+    short, long = (line.partition(b'"level"')[2] for line in (folder / "app.log").read_bytes().splitlines()[-2:])
+    assert long.startswith(short.removesuffix(b"}}") + b', "answer": "')
+    assert newest(folder)["context"] == context | {"error": "ValueError", "answer": "日本\n\u2028" * 5_000}
 
 
 def test_line_has_its_fields(folder: Path) -> None:
@@ -218,7 +265,7 @@ def test_secret_is_hidden(folder: Path, secret: str, written: str) -> None:
     logger.error("key %s!", written, extra={"context": context})
     line = newest(folder)
     assert line["message"] == "key ***!"
-    assert line["context"] == {"nested": [{"***": "?key=***&a=1"}], "bytes": ["***"]}
+    assert line["context"] == {"nested": [{"***": "?key=***&a=1"}], "bytes": ["b'***'"]}
     assert written.encode() not in (folder / "error.log").read_bytes()
 
 
