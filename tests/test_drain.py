@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -125,8 +126,21 @@ async def test_several_workers_drain(tmp_path: Path) -> None:
         assert await gateway.ended(10) == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_signal_to_all_processes_is_one(tmp_path: Path, number: signal.Signals) -> None:
+    """systemd and a terminal tell the workers and their parent, who tells the workers again: the chat ends whole."""
+    async with chatting(tmp_path, Paced(150, 20), workers=2, drain_grace_seconds=0.1) as (gateway, _, chat):
+        async with asyncio.timeout(30):
+            while gateway.log().count("startup complete") < 2:  # noqa: ASYNC110 - it is so in another process
+                await asyncio.sleep(0.05)
+        assert not chat.done()
+        os.killpg(gateway.process.pid, number)
+        assert last_event(await chat) == "[DONE]"
+        assert await gateway.ended(10) == 0
+
+
 async def test_second_signal_ends_several_workers_at_once(tmp_path: Path) -> None:
-    """The parent passes the second signal on."""
+    """The parent kills them."""
     async with chatting(tmp_path, LONG, workers=2) as (gateway, client, chat):
         gateway.process.send_signal(signal.SIGTERM)
         await wait_for_status(client, "DRAINING")

@@ -88,7 +88,7 @@ class SignalKeeper:
 
     SIGTERM, and SIGHUP of a process that is alone: a drain; SIGINT (Ctrl-C): one without grace. SIGHUP of a worker,
     whose successor is serving already: it stops accepting at once, and refuses nobody whom it has accepted. A second
-    signal ends the process at once.
+    signal ends the process at once; a worker's parent kills it then.
     """
 
     def __init__(self, server: uvicorn.Server, drain: Drain, chats: Callable[[], Chats | None]) -> None:
@@ -103,8 +103,8 @@ class SignalKeeper:
             signal.signal(number, self._take)
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
-        if self._is_worker and self._first == signal.SIGINT and number == signal.SIGTERM:
-            return  # the terminal told all processes of Ctrl-C, and now the parent tells its workers
+        if self._first is not None and self._is_worker:
+            return  # who tells all processes at once, as a terminal or systemd does, tells it once more by its parent
         if self._first is not None:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
