@@ -1,4 +1,4 @@
-"""One request to one model, from the asking to the end of its answer: its clocks, and the end rule."""
+"""One request to one model, from the asking to the end of its answer: its clocks, and that it has an end."""
 
 from __future__ import annotations
 
