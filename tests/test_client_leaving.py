@@ -95,6 +95,23 @@ async def test_client_that_does_not_read_a_heartbeat_is_aborted() -> None:
 
 
 @in_virtual_time
+async def test_response_that_is_cancelled_beats_no_more() -> None:
+    """Not even where a heartbeat's write, which had to wait, ends at that very moment."""
+    client = Client()
+    serving = asyncio.create_task(respond(Chat(OPENING, FOREVER), client))
+    await asyncio.sleep(1)
+    client.reading.clear()
+    await asyncio.sleep(16)
+    serving.cancel()
+    client.reading.set()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    written = len(client.writes)
+    await asyncio.sleep(100)
+    assert len(client.writes) == written
+
+
+@in_virtual_time
 async def test_slow_client_is_borne() -> None:
     """A client that takes 28 s for its first write (status line and content) gets its whole answer."""
 

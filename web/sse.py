@@ -119,6 +119,7 @@ class EventStreamResponse(Response):
             self._pumping.result()
 
     async def _close(self) -> None:
+        self._is_over = True
         self._outlet.close()
         self._timer.cancel()
         tasks = {task for task in (self._pumping, self._beat) if task and not task.done()}
@@ -165,7 +166,9 @@ class EventStreamResponse(Response):
                 await self._send_start({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 del self._send_start  # with all the middleware that it holds
             await self._outlet.send({"type": "http.response.body", "body": frames, "more_body": more})
-            self._wrote_at, self._writing_since, self._is_over = now, None, not more
+            self._wrote_at, self._writing_since = now, None
+            if not more:
+                self._is_over = True
         self._note_begun()
 
     def _name_model(self, start: Start | Restart) -> None:
@@ -220,8 +223,9 @@ class EventStreamResponse(Response):
     async def _send_heartbeat(self) -> None:
         """The first one opens the response."""
         await self._put(_HEARTBEAT)
-        self._timer.cancel()
-        self._set_timer()
+        if not self._is_over:
+            self._timer.cancel()
+            self._set_timer()
 
 
 def _fallback_header(fallback: Fallback) -> str:
