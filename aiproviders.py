@@ -10,11 +10,10 @@ import logging
 import time
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
-from types import AsyncGeneratorType
-from typing import Any, cast
+from typing import Any
 
 from chat_log import ChatLog
-from closing import close_stream
+from closing import close_stream, is_running
 from models import ChatIdentity, ChatRequest, Event, GatewayError, Prompt
 from prompt_engineering import build_prompt
 from providers.attempts import Chain
@@ -56,7 +55,7 @@ class Gateway:
                 try:
                     async for batch in answer:
                         yield chat.take(batch)
-                        if under_way.is_ended:
+                        if under_way.is_ended and not chain.is_answered:
                             raise chat.failure("draining")
                 finally:
                     await close_stream(answer)
@@ -163,8 +162,7 @@ class _Chat:
     def end(self) -> None:
         """Let the chat end as soon as nothing of it is being written."""
         self.is_ended = True
-        is_waiting = self.answer is None or cast(AsyncGeneratorType[Any, None], self.answer).ag_running
-        if is_waiting and self._task:
+        if self._task and (self.answer is None or is_running(self.answer)):
             self._task.cancel()
 
     def was_ended(self) -> bool:

@@ -27,6 +27,11 @@ async def close_stream(stream: AsyncGenerator[Any, None]) -> None:
         await close_surely(stream.aclose())
 
 
+def is_running(stream: AsyncGenerator[Any, None]) -> bool:
+    """Whether somebody waits for the generator's next value."""
+    return cast(AsyncGeneratorType[Any, None], stream).ag_running
+
+
 def has_ended(stream: AsyncGenerator[Any, None]) -> bool:
     """Whether the generator has nothing left to do."""
     return cast(AsyncGeneratorType[Any, None], stream).ag_frame is None

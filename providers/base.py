@@ -45,6 +45,7 @@ class BaseProvider(ABC):
     def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
         """One model's answer, a batch for each network read, a Finish in the last. Closes what it opens.
 
+        A generator of Python's own (`async def` with `yield`), since whoever closes it asks whether it has ended.
         Raises GatewayError, or whatever the vendor's SDK raises.
         """
 

@@ -34,9 +34,10 @@ def make_client(httpx: ModuleType, pool: Pool, **options: Any) -> Any:
         ) -> Any:
             given = _pairs(headers)
             names = {name.lower() for name, _ in given}
-            if not (isinstance(content, bytes) and content and _OWN_NAMES.isdisjoint(names)) or any(rest.values()):
-                return super().build_request(method, url, content=content, headers=headers, timeout=timeout, **rest)
             target = parse(url) if isinstance(url, str) else url
+            is_plain = isinstance(content, bytes) and content and target.host and _OWN_NAMES.isdisjoint(names)
+            if not is_plain or any(rest.values()):
+                return super().build_request(method, url, content=content, headers=headers, timeout=timeout, **rest)
             defaults = [pair for pair in self.headers.raw if pair[0].lower() not in names]
             pairs = [(b"Host", target.netloc), *defaults, *given, (b"Content-Length", b"%d" % len(content))]
             request = httpx.Request(method, target, headers=pairs, stream=httpx.ByteStream(content))
@@ -100,8 +101,12 @@ class _Body:
         self._is_answered = True
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while chunk := await self._connection.read():
-            yield chunk
+        try:
+            while chunk := await self._connection.read():
+                yield chunk
+        except BaseException:
+            await self.aclose()  # httpx, unlike httpx2, leaves it open where reading is cancelled
+            raise
 
     async def aclose(self) -> None:
         """Give the connection back."""

@@ -186,6 +186,17 @@ async def test_drain_waits_for_a_batch_that_is_being_written() -> None:
     assert gateway.gpt.closed == ["first"]
 
 
+async def test_drain_adds_nothing_to_an_end() -> None:
+    """A chat whose End is being written when the instance stops has ended well, and says nothing after it."""
+    gateway = PortGateway(answer("Hello"))
+    chat = gateway.stream_chat("gpt", QUESTION, IDENTITY)
+    async for batch in chat:
+        if isinstance(batch[-1], End):
+            gateway.end_chats()
+    with pytest.raises(StopAsyncIteration):
+        await anext(chat)
+
+
 async def test_client_that_leaves_during_a_drain_is_gone() -> None:
     """A cancellation from outside stays one, whatever the drain does."""
     gateway = PortGateway([silence])

@@ -12,6 +12,7 @@ import pytest
 from models import Delta
 from tests.raw_client import HEALTH, Answer, RawClient, ask, ask_chat, connect, limit, on_uvloop, open_socket
 from tests.scripted import answer, scripted_gateway
+from tests.scripted_provider import STOP
 from tests.simple_client import join_text, read_events
 
 if TYPE_CHECKING:
@@ -156,13 +157,29 @@ async def test_pipelined_requests_are_answered_in_order(tmp_path: Path, cut: int
     """Requests sent without waiting for answers get them one after the other, however they are cut."""
     requests = ask_chat() + HEALTH + ask_chat() + ask("GET", "/nowhere")
     async with scripted_gateway(tmp_path) as gateway, connect(gateway.running) as client:
-        gateway.gpt.enqueue(*answer("one"))
-        gateway.gpt.enqueue(*answer("two"))
+        for words in ("one", "two"):
+            gateway.gpt.enqueue([Delta(words[:1])], 0.01, [Delta(words[1:])], [STOP])
         await client.send(requests[:cut])
         await client.send(requests[len(requests) if cut is None else cut :])
         told = [await client.read_answer() for _ in range(4)]
     assert [answered.status for answered in told] == [200, 200, 200, 404]
     assert [join_text(read_events(told[place].body.decode())) for place in (0, 2)] == ["one", "two"]
+
+
+@on_uvloop
+async def test_client_that_leaves_its_second_answer_is_noticed(tmp_path: Path) -> None:
+    """The end of a response takes nothing from the one behind it, which has begun by then."""
+    async with scripted_gateway(tmp_path) as gateway:
+        gateway.gpt.enqueue([Delta("Hel")], 0.01, [Delta("lo")], [STOP])
+        gateway.gpt.enqueue([Delta("Goo")], asyncio.Event().wait)
+        async with connect(gateway.running) as client:
+            await client.send(ask_chat() + ask_chat())
+            await client.reader.readuntil(b"Goo")
+            _, second = [await gateway.gpt.next_asked() for _ in range(2)]
+        async with asyncio.timeout(1):
+            await second.closed.wait()
+        await gateway.running.settle()
+        assert gateway.running.app.state.house.streams.open == 0
 
 
 @on_uvloop

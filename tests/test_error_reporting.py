@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import httpx
+import pytest
 import sentry_sdk
 
 from error_reporting import report_bug, report_misconfiguration, report_outage
 from logging_config import request_id_context
-from models import GatewayError
+from models import Delta, GatewayError
 from tests.log_files import logs_in, messages, read_log
 from tests.scripted import ScriptedGateway, answer, scripted_gateway, silence
+from tests.scripted_provider import STOP
 from tests.sentry_envelopes import BrokenTransport, KeptEnvelopes, reporting_to
 
 if TYPE_CHECKING:
@@ -220,6 +223,20 @@ async def test_bug_of_a_provider_is_told(tmp_path: Path) -> None:
     record, bug = read_log(tmp_path, "error")
     assert "in fail\n" in bug["exception"]
     assert record["context"]["outcome"] == "internal_error"
+
+
+async def test_bug_in_a_response_that_has_begun_is_told(tmp_path: Path) -> None:
+    """Though no middleware stands above a response by then: its connection is cut, and the bug is an event."""
+    kept = KeptEnvelopes()
+    async with scripted_gateway(tmp_path) as gateway:
+        with reporting_to(kept):
+            gateway.gpt.enqueue([Delta("Hel")], 0.01, [Delta("\ud800")], [STOP])
+            with pytest.raises(httpx.RemoteProtocolError):
+                await gateway.chat(headers={"X-Request-ID": "r-1"})
+            await gateway.running.settle()
+    (event,) = kept.events
+    assert event["exception"]["values"][-1]["type"] == "UnicodeEncodeError"
+    assert event["tags"]["request_id"] == "r-1"
 
 
 async def test_debug_route_raises_where_it_is_on(tmp_path: Path) -> None:

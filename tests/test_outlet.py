@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from uvicorn.protocols.http.flow_control import FlowControl
 
-from web.outlet import EXTENSION, ConnectionOutlet, PlainOutlet, find_outlet
+from web.outlet import EXTENSION, DirectOutlet, PlainOutlet, find_outlet
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -36,9 +37,9 @@ async def nowhere(message: Message) -> None:
     raise AssertionError(message)
 
 
-def make_outlet() -> tuple[Transport, ConnectionOutlet]:
+def make_outlet() -> tuple[Transport, DirectOutlet]:
     transport = Transport()
-    return transport, ConnectionOutlet(cast(asyncio.Transport, transport))
+    return transport, DirectOutlet(cast(asyncio.Transport, transport), FlowControl(cast(asyncio.Transport, transport)))
 
 
 def test_write_is_a_chunk_at_once() -> None:
@@ -51,8 +52,10 @@ def test_write_is_a_chunk_at_once() -> None:
 @pytest.mark.parametrize("state", ["full", "closing"])
 def test_write_that_must_wait_is_refused(state: str) -> None:
     """Where the client has to read first, or is gone, nothing is written, and the caller is told."""
-    transport, outlet = make_outlet()
-    outlet.is_full = state == "full"
+    transport = Transport()
+    flow = FlowControl(cast(asyncio.Transport, transport))
+    outlet = DirectOutlet(cast(asyncio.Transport, transport), flow)
+    flow.write_paused = state == "full"
     transport.closing = state == "closing"
     assert not outlet.write(b"data")
     assert transport.written == b""
@@ -105,25 +108,6 @@ async def test_rest_runs_even_if_the_app_fails() -> None:
     with pytest.raises(ValueError, match="a bug"):
         await outlet.run(app, {}, never, nowhere)
     assert done.is_set()
-
-
-async def test_rest_of_one_response_is_not_the_next_ones() -> None:
-    """The connection's next response starts anew."""
-    _, outlet = make_outlet()
-    done: list[str] = []
-
-    async def rest() -> None:
-        done.append("rest")
-
-    async def streaming(scope: Scope, receive: Receive, send: Send) -> None:
-        outlet.take_over(rest)
-
-    async def plain(scope: Scope, receive: Receive, send: Send) -> None:
-        """Leaves nothing."""
-
-    await outlet.run(streaming, {}, never, nowhere)
-    await outlet.run(plain, {}, never, nowhere)
-    assert done == ["rest"]
 
 
 async def test_any_server_is_good_enough() -> None:

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Delta, Fallback, GatewayError, Start
-from tests.by_hand import END, HEARTBEAT, IDENTITY, MORE, OPENING, Chat, Client, respond
+from tests.by_hand import CLOCKS, END, FOREVER, HEARTBEAT, IDENTITY, MORE, OPENING, Chat, Client, now, respond
 from tests.virtual_time import in_virtual_time
 from web.protocols.native import NativeEncoder
 from web.sse import StreamClocks
 
 if TYPE_CHECKING:
+    from starlette.types import Message
+
     from models import Event
     from tests.by_hand import Step
 
@@ -79,6 +81,29 @@ async def test_status_is_held_no_longer_than_promised() -> None:
     (error,) = client.events
     assert (error["type"], error["error"]["code"], error["error"]["status"]) == ("error", "upstream_timeout", 504)
     assert client.bodies[-1] == (12, b"")
+
+
+@in_virtual_time
+async def test_failure_at_the_end_of_the_hold_is_told() -> None:
+    """Where it comes just as the hold ends, the response has not begun: its true status is told, and nothing else."""
+    client = Client()
+    with pytest.raises(GatewayError, match="upstream_timeout"):
+        await respond(Chat(10, GatewayError("upstream_timeout")), client, StreamClocks(hold=10, heartbeat=6, send=30))
+    assert client.writes == []
+
+
+@in_virtual_time
+async def test_bug_in_a_heartbeat_is_raised() -> None:
+    """A middleware that fails at a heartbeat fails the response, at once."""
+
+    class FailingClient(Client):
+        async def send(self, message: Message) -> None:
+            raise ValueError("a bug")
+
+    client = FailingClient()
+    with pytest.raises(ValueError, match="a bug"):
+        await respond(Chat(FOREVER), client)
+    assert now() == CLOCKS.hold
 
 
 @in_virtual_time

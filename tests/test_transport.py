@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -162,3 +162,37 @@ async def test_cookie_of_one_chat_is_not_sent_with_the_next(name: str) -> None:
         for _ in range(2):
             await collect(provider)
     assert [request.header("cookie") for request in vendor.requests] == [[], []]
+
+
+class StallingVendor(LoopbackVendor):
+    """Answers with an error of which half the body comes; `closed` is set when its client has left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answered, self.closed = asyncio.Event(), asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b'HTTP/1.1 500 Oops\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"err')
+        self.answered.set()
+        with suppress(ConnectionError):
+            while await reader.read(65_536):
+                pass
+        self.closed.set()
+        writer.close()
+
+
+@EVERY_VENDOR
+async def test_leaving_in_the_midst_of_an_error_closes_the_connection(name: str) -> None:
+    """The SDKs read an error's body to its end; where that is given up, nothing stays open."""
+    vendor = StallingVendor()
+    async with await asyncio.start_server(vendor.serve, "127.0.0.1", 0) as server:
+        vendor.port = server.sockets[0].getsockname()[1]
+        async with open_provider(name, vendor) as provider:
+            chat = asyncio.create_task(collect(provider))
+            await vendor.answered.wait()
+            await asyncio.wait({chat}, timeout=0.2)  # until the SDK is reading what comes of the body
+            chat.cancel()
+            await asyncio.wait({chat})
+            async with asyncio.timeout(1):
+                await vendor.closed.wait()

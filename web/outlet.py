@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import FlowControl
 
 EXTENSION = "gateway.outlet"  # where the scope's extensions have the server's own
 
@@ -72,21 +73,21 @@ class PlainOutlet:
         return False
 
 
-class ConnectionOutlet:
-    """Our own server's, one for each connection, which has one response at a time."""
+class DirectOutlet:
+    """Our own server's, which has one for each response."""
 
-    __slots__ = ("_leave", "_rest", "_transport", "is_full", "send")
+    __slots__ = ("_flow", "_leave", "_rest", "_transport", "send")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, flow: FlowControl) -> None:
         self._transport = transport
+        self._flow = flow
         self._leave: Callable[[], None] | None = None
         self._rest: Callable[[], Awaitable[None]] | None = None
-        self.is_full = False  # its client has to read first
         self.send: Send
 
     def write(self, chunk: bytes) -> bool:
-        """Straight to the transport, as one chunk of HTTP/1.1."""
-        if self.is_full or self._transport.is_closing():
+        """Straight to the transport, as one chunk of HTTP/1.1: uvicorn says so of a body whose length is not told."""
+        if self._flow.write_paused or self._transport.is_closing():
             return False
         self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         return True
@@ -96,7 +97,7 @@ class ConnectionOutlet:
         self._transport.abort()
 
     def watch(self, leave: Callable[[], None]) -> None:
-        """The connection tells of its loss."""
+        """The server says when, by `lose`."""
         self._leave = leave
 
     def close(self) -> None:
@@ -121,9 +122,14 @@ class ConnectionOutlet:
         """
         self.send = send
         try:
-            await app({**scope}, receive, send)
+            await self._run_both(app, scope, receive)
+        finally:
+            del self.send  # which leads back here, by way of the scope
+
+    async def _run_both(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
+        try:
+            await app({**scope}, receive, self.send)
         finally:
             rest, self._rest = self._rest, None
             if rest:
                 await rest()
-            del self.send

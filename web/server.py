@@ -23,10 +23,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from configuration import Settings
 from logging_config import request_id_context
 from models import GatewayError
-from web import outlet
 from web.connections import Door, ReaderDeadline, limit_connections
 from web.errors import error_response
 from web.middleware import choose_request_id
+from web.outlet import EXTENSION, DirectOutlet
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d*)?")
 _FIRST_REQUEST_SECONDS = 1.0  # from the stop of the server to the end of a connection that has asked nothing
@@ -44,8 +44,7 @@ def http_protocol(settings: Settings) -> Callable[..., FirmHttpProtocol]:
 class FirmHttpProtocol(HttpToolsProtocol):
     """One connection. An app finds in `scope["extensions"]` what a server can do for it, and no other one does.
 
-    `gateway.outlet`: the connection's own way out, for a response that streams; `gateway.body_seconds`: how long the
-    request's body may take.
+    `gateway.outlet`: the response's way out; `gateway.body_seconds`: how long the request's body may take.
     """
 
     def __init__(self, door: Door, **options: Any) -> None:
@@ -64,7 +63,6 @@ class FirmHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
         super().connection_made(transport)
-        self._outlet = outlet.ConnectionOutlet(transport)
         self._reader_deadline = ReaderDeadline(transport, self._limits.write_seconds)
         self._door.waiting[self] = None
         self._watch()
@@ -140,7 +138,7 @@ class FirmHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._part = "head"
         self._late_head_bytes = 0
-        extensions: Any = {outlet.EXTENSION: self._outlet, "gateway.body_seconds": self._limits.body_seconds}
+        extensions: Any = {"gateway.body_seconds": self._limits.body_seconds}
         self.scope["extensions"] = extensions
 
     def on_headers_complete(self) -> None:
@@ -224,6 +222,9 @@ class FirmHttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
+        self._outlet = DirectOutlet(self.transport, self.flow)
+        extensions: Any = cycle.scope["extensions"]
+        extensions[EXTENSION] = self._outlet
         super()._start_asgi_task(cycle, partial(self._outlet.run, app))
 
     def on_response_complete(self) -> None:
@@ -251,13 +252,11 @@ class FirmHttpProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The buffer is full: its client has to read."""
         super().pause_writing()
-        self._outlet.is_full = True
         self._reader_deadline.start()
 
     def resume_writing(self) -> None:
         """The client reads."""
         super().resume_writing()
-        self._outlet.is_full = False
         self._reader_deadline.stop()
 
     def timeout_keep_alive_handler(self) -> None:

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from closing import close_surely, has_ended
+from error_reporting import report_bug
 from models import Event, Fallback, GatewayError, Restart, Start
 from web.outlet import find_outlet
 
@@ -69,11 +70,11 @@ class EventStreamResponse(Response):
         self._now = asyncio.get_running_loop().time
         self._opened_at = self._now()
         self._wrote_at: float | None = None  # None: the status line has not gone out
-        self._writing_since: float | None = None  # None: no write waits for the client
+        self._writing_since: float | None = None  # None: nothing waits for the client, nor is a heartbeat on its way
         self._turn = asyncio.Lock()
         self._beat: asyncio.Task[None] | None = None
         self._is_over = False
-        self._begun = asyncio.get_running_loop().create_future()  # the response, or the pump's end
+        self._begun = asyncio.get_running_loop().create_future()  # done when the response has, or the pump has ended
         self.status_code = 200
         self.background = None
         self.init_headers(
@@ -107,16 +108,21 @@ class EventStreamResponse(Response):
             if not self._pumping.done():
                 await asyncio.wait({self._pumping})
             self._check_pump()
+        except Exception as error:
+            report_bug(error)  # no middleware stands above it any more
+            raise
         finally:
             await self._close()
 
     def _check_pump(self) -> None:
-        """Raise what it raised; where it was cancelled, that was because the client is gone.
+        """Raise what it raised, or a heartbeat; where it was cancelled else, that was because the client is gone.
 
         Asked for its result, it lets go of the cancellation's traceback, whose frames lead back to it.
         """
-        with suppress(asyncio.CancelledError):
-            self._pumping.result()
+        for task in (self._beat, self._pumping):
+            if task and task.done():
+                with suppress(asyncio.CancelledError):
+                    task.result()
 
     async def _close(self) -> None:
         self._is_over = True
@@ -135,10 +141,12 @@ class EventStreamResponse(Response):
         if tasks:
             await asyncio.wait(tasks)
         await self._batches.aclose()
+        self._check_pump()
 
     # --- what is written
 
     async def _pump(self) -> None:
+        """Write what comes. Its end, however it comes, is the end of all writing."""
         encode, write, now = self._encoder.encode, self._outlet.write, self._now
         try:
             async for batch in self._batches:
@@ -149,11 +157,14 @@ class EventStreamResponse(Response):
                         self._wrote_at = now()
                     else:
                         await self._put(frames)
+            await self._put(b"", more=False)
         except GatewayError as error:
             if self._wrote_at is None:
                 raise
             await self._put(self._encoder.encode_error(error))
-        await self._put(b"", more=False)
+            await self._put(b"", more=False)
+        finally:
+            self._is_over = True
 
     async def _put(self, frames: bytes, *, more: bool = True) -> None:
         """Write what may have to wait: for the client, or for a heartbeat, into whose midst no event is written."""
@@ -205,8 +216,11 @@ class EventStreamResponse(Response):
 
     def _look(self) -> None:
         now, since = self._now(), self._writing_since
+        if self._is_over:
+            return
         if since is not None and now >= since + self._clocks.send:
-            self._leave()  # before the connection tells of it
+            self._outlet.close()
+            self._leave()  # once, and before the connection is lost
             self._outlet.abort()
             return
         if since is None and self._is_quiet(now):
@@ -222,7 +236,11 @@ class EventStreamResponse(Response):
 
     async def _send_heartbeat(self) -> None:
         """The first one opens the response."""
-        await self._put(_HEARTBEAT)
+        try:
+            await self._put(_HEARTBEAT)
+        except Exception:
+            self._pumping.cancel()  # who then finds what is raised here
+            raise
         if not self._is_over:
             self._timer.cancel()
             self._set_timer()
