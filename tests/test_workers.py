@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 CLIENTS = 64
 FEWEST = 4  # of so many, where two workers share them by chance: less comes once in 10^14 times
 PATIENCE_SECONDS = 60
+NO_ROOM = "no room for a worker"
 LIVE = HEALTH.replace(b"/health", b"/health/live")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc; elsewhere all workers share one socket")
@@ -60,6 +62,11 @@ async def wait_until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not is_so():  # noqa: ASYNC110 - it is so in another process
             await asyncio.sleep(0.05)
+
+
+async def wait_until_said(gateway: Served, words: str, times: int = 1) -> None:
+    """Until the log has them so many times."""
+    await wait_until(lambda: gateway.log().count(words) >= times)
 
 
 @asynccontextmanager
@@ -160,6 +167,26 @@ async def test_killed_worker_is_replaced(tmp_path: Path) -> None:
         assert rounds > 1  # who has to wait for the successor is answered after its start
         assert len(workers_of(gateway)) == 2
         assert len(workers_of(gateway) & before) == 1
+
+
+async def test_supervisor_without_room_for_a_worker_tries_again(tmp_path: Path) -> None:
+    """As many files as it may have are open: a place stays empty, none is added or replaced, until there is room."""
+    async with two_workers(tmp_path) as gateway:
+        parent = gateway.process.pid
+        soft, hard = resource.prlimit(parent, resource.RLIMIT_NOFILE)
+        resource.prlimit(parent, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{parent}/fd")), hard))
+        for signalled, number in (
+            (min(workers_of(gateway)), signal.SIGKILL),
+            (parent, signal.SIGTTIN),
+            (parent, signal.SIGHUP),
+        ):
+            said = gateway.log().count(NO_ROOM)
+            os.kill(signalled, number)
+            await wait_until_said(gateway, NO_ROOM, said + 1)
+        resource.prlimit(parent, resource.RLIMIT_NOFILE, (soft, hard))
+        await wait_until(lambda: started(gateway) == 3)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert await gateway.ended(20) == 0
 
 
 async def test_worker_is_added_and_removed(tmp_path: Path) -> None:

@@ -98,13 +98,15 @@ class Supervisor:
     def run(self) -> int:
         """Serve until a signal. Returns the exit status: 1 where a worker ended badly."""
         _logger.info("process %d starts workers: %d", os.getpid(), self._config.workers)
-        for place in range(self._config.workers):
-            self._workers.append(Worker(self._config, self._listeners, place, _EXPECTED_SECONDS))
-        while not self._is_stopping:
-            self._look()
-            if self._signals:
-                self._duties.get(self._signals.pop(0), _do_nothing)()
-        self._end()
+        try:
+            for place in range(self._config.workers):
+                self._workers.append(Worker(self._config, self._listeners, place, _EXPECTED_SECONDS))
+            while not self._is_stopping:
+                self._look()
+                if self._signals:
+                    self._duties.get(self._signals.pop(0), _do_nothing)()
+        finally:
+            self._end()
         _logger.info("process %d ends", os.getpid())
         return int(any(worker.process.exitcode for worker in self._workers))
 
@@ -134,14 +136,25 @@ class Supervisor:
             return
         context = {"process": lost.pid, "status": lost.exitcode}
         _logger.error("a worker has died; another one takes its place", extra={"context": context})
-        self._workers[place] = Worker(self._config, self._listeners, place)
+        if successor := self._start(place):
+            self._workers[place] = successor
+
+    def _start(self, place: int) -> Worker | None:
+        """A new worker; None where the system has no room for one now."""
+        try:
+            return Worker(self._config, self._listeners, place)
+        except OSError as error:
+            _say_no_room(error)
+            return None
 
     def _replace_all(self) -> None:
         """Bring up each worker's successor before the worker is told to go."""
         for place in range(len(self._workers)):
-            new = Worker(self._config, self._listeners, place)
+            if self._is_told_to_end or not (new := self._start(place)):
+                return
             if not self._is_brought_up(new):
                 new.process.kill()
+                new.process.join()
                 return
             old, self._workers[place] = self._workers[place], new
             self._let_go(old)
@@ -168,8 +181,15 @@ class Supervisor:
         self._leaving.append(worker)
 
     def _add(self) -> None:
-        self._listeners.add()
-        self._workers.append(Worker(self._config, self._listeners, len(self._workers)))
+        try:
+            self._listeners.add()
+        except OSError as error:
+            _say_no_room(error)
+            return
+        if new := self._start(len(self._workers)):
+            self._workers.append(new)
+        else:
+            self._listeners.remove()
         _logger.info("workers: %d", len(self._workers))
 
     def _remove(self) -> None:
@@ -200,8 +220,12 @@ class Supervisor:
 
 
 def _wait_for_an_end(workers: Iterable[Worker]) -> None:
-    """Until one of them ends, for a moment at most."""
-    wait([worker.process.sentinel for worker in workers], _LOOK_SECONDS)
+    """Until one more of them ends, for a moment at most."""
+    wait([worker.process.sentinel for worker in workers if not worker.is_over], _LOOK_SECONDS)
+
+
+def _say_no_room(error: OSError) -> None:
+    _logger.error("the system has no room for a worker", extra={"context": {"error": repr(error)}})
 
 
 def _do_nothing() -> None:
