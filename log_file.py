@@ -19,6 +19,10 @@ from pathlib import Path
 _LINE_SECONDS = 0.001  # far more than the system takes for a line
 
 
+class RotationError(Exception):
+    """A line has been written, but its file is full and cannot be rotated; the cause is what the system said."""
+
+
 class LogFile:
     """Lines in the file of a path, readable by its owner alone. For one thread at a time.
 
@@ -36,15 +40,20 @@ class LogFile:
         self._is_trusted = False  # whether the file is known to end with a whole line
 
     def write(self, line: bytes) -> None:
-        """Append a line. The operating system has all of it when this returns; else OSError is raised."""
+        """Append a line. The operating system has all of it when this returns; else OSError is raised.
+
+        It has all of it, too, where RotationError is raised.
+        """
         try:
-            self._look()
+            obstacle = self._look()
             while (written := os.write(self._descriptor, line)) < len(line):
                 line = line[written:]
         except OSError:
             self.close()
             self._is_trusted = False
             raise
+        if obstacle:
+            raise RotationError from obstacle
 
     def close(self) -> None:
         """Let go of the file. The next line opens it again."""
@@ -53,19 +62,20 @@ class LogFile:
             with suppress(OSError):  # what it has not taken has been told already
                 os.close(self._descriptor)
 
-    def _look(self) -> None:
-        """Have the file open that stands under its name, and is not full."""
+    def _look(self) -> OSError | None:
+        """Have the file open that stands under its name, and is not full; else return why it cannot be rotated."""
         try:
             seen = os.stat(self._names[0])
         except FileNotFoundError:
             self._open()
-            return
+            return None
         if (seen.st_dev, seen.st_ino) != self._identity:
             self._open()
-        if seen.st_size >= self._max_bytes:
-            with suppress(OSError):  # another rotates; or none can, and a file that grows is better than a lost line
-                self._rotate()
-            self._open()
+        if seen.st_size < self._max_bytes:
+            return None
+        obstacle = self._try_to_rotate()
+        self._open()
+        return obstacle
 
     def _open(self) -> None:
         self.close()
@@ -88,6 +98,15 @@ class LogFile:
         if os.fstat(self._descriptor).st_size == size:
             os.write(self._descriptor, b"\n")
         flock(self._descriptor, LOCK_UN)
+
+    def _try_to_rotate(self) -> OSError | None:
+        try:
+            self._rotate()
+        except (BlockingIOError, FileNotFoundError):  # another process rotates
+            return None
+        except OSError as error:  # a file that grows is better than a lost line
+            return error
+        return None
 
     def _rotate(self) -> None:
         """Rename, oldest first. Who renames the file holds a lock on it, so there is one at a time."""

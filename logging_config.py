@@ -2,8 +2,8 @@
 
 `app.log` has lines of `LogSettings.level` (INFO unless set) and up, as has the console; `error.log` ERROR and up;
 `debug.log` everything, whatever the level; `conversation.log` alone has what users ask and models answer. A line is
-one JSON object, and has been handed to the operating system when the call returns. A log that cannot be written costs
-a line on stderr a minute, and never the chat.
+one JSON object, and has been handed to the operating system when the call returns. A log that cannot be written or
+rotated costs a line on stderr a minute, and never the chat.
 
 Exceptions are written without what they say, see `redaction.py`. Other libraries are heard from WARNING up (their DEBUG
 lines hold prompts and keys), uvicorn's server from INFO.
@@ -27,7 +27,7 @@ from typing import Any, Literal, TextIO
 
 import msgspec
 
-from log_file import LogFile
+from log_file import LogFile, RotationError
 from log_line import ConsoleFormatter, log_line
 from log_line import conversation_id_context as conversation_id_context  # noqa: PLC0414 - rooms have it from here
 from log_line import request_id_context as request_id_context  # noqa: PLC0414 - likewise
@@ -208,12 +208,12 @@ def _is_fit_to_log(record: logging.LogRecord) -> bool:
     return record.levelno >= (logging.INFO if record.name == "uvicorn.error" else logging.WARNING)
 
 
-def _complain(error: BaseException | None) -> None:
-    """Say on stderr, once a minute at most, that the logs cannot be written."""
-    if not _state.complaints.allows():
+def _complain(error: BaseException | None, trouble: str = "LOG LINES ARE BEING LOST") -> None:
+    """Say on stderr, each trouble once a minute at most, that the logs cannot be written or rotated."""
+    if not _state.complaints.allows(trouble):
         return
     with suppress(OSError, ValueError):  # a stderr that is closed leaves nowhere to say it
-        print(f"LOG LINES ARE BEING LOST: {name_exception(error)}", file=sys.stderr, flush=True)
+        print(f"{trouble}: {name_exception(error)}", file=sys.stderr, flush=True)
 
 
 class _FileHandler(logging.Handler):
@@ -229,6 +229,8 @@ class _FileHandler(logging.Handler):
         """Write the record's line."""
         try:
             self._file.write(log_line(record))
+        except RotationError as error:
+            _complain(error.__cause__, "A LOG CANNOT BE ROTATED AND GROWS")
         except Exception as error:  # noqa: BLE001 - whatever it is, the chat goes on
             _complain(error)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from log_file import LogFile
+from log_file import LogFile, RotationError
 from tests.test_logging_processes import run
 
 WRITERS, LINES = 4, 2_000
@@ -93,12 +94,17 @@ def test_oldest_backup_goes_when_all_places_are_taken(tmp_path: Path) -> None:
 
 
 def test_file_that_cannot_rotate_grows(tmp_path: Path) -> None:
-    """No line is lost where a backup's place is taken by what cannot be replaced."""
+    """No line is lost where a backup's place is taken by what cannot be replaced, and each says what hinders."""
     (tmp_path / "a.log.1" / "kept").mkdir(parents=True)
     with open_file(tmp_path, max_bytes=1, backup_count=1) as file:
         file.write(b"a\n")
-        file.write(b"b\n")
-    assert (tmp_path / "a.log").read_bytes() == b"a\nb\n"
+        for line in (b"b\n", b"c\n"):
+            with pytest.raises(RotationError) as caught:
+                file.write(line)
+            assert isinstance(caught.value.__cause__, IsADirectoryError)
+        shutil.rmtree(tmp_path / "a.log.1")
+        file.write(b"d\n")
+    assert read_files(tmp_path) == {"a.log": b"d\n", "a.log.1": b"a\nb\nc\n"}
 
 
 def test_torn_line_is_ended_once(tmp_path: Path) -> None:

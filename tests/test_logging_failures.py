@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logging_config import OncePerMinute, log_conversation, logger
-from tests.log_files import logs_in, messages, read_log
+from tests.log_files import logs_in, messages, parse_lines, read_log
 from tests.scripted import answer, scripted_gateway
 
 COMPLAINT = "LOG LINES ARE BEING LOST"
@@ -62,6 +62,19 @@ def test_folder_that_vanishes_raises_nothing(tmp_path: Path, capsys: pytest.Capt
         logger.error("after")
         assert messages(read_log(folder)) == ["after"]
     assert len(complaints(capsys)) == 1
+
+
+def test_log_that_cannot_be_rotated_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before it fills the disk: once, with the cause, while its lines are still written."""
+    (tmp_path / "app.log.1").mkdir()
+    with logs_in(tmp_path, max_bytes=1, backup_count=1):
+        for number in range(3):
+            logger.info("line %d", number)
+    lines = (tmp_path / "app.log").read_bytes()
+    assert messages(parse_lines(lines)) == ["line 0", "line 1", "line 2"]
+    told = [line for line in capsys.readouterr().err.splitlines() if " LOG " in line]
+    assert len(told) == 1
+    assert told[0].startswith("A LOG CANNOT BE ROTATED AND GROWS: IsADirectoryError: [Errno 21]")
 
 
 @pytest.mark.parametrize("change", ["deleted", "moved"])
