@@ -17,6 +17,7 @@ from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from pathlib import Path
 
 _LINE_SECONDS = 0.001  # far more than the system takes for a line
+_TRIES = 10  # to end a torn line, of as long each
 
 
 class RotationError(Exception):
@@ -90,11 +91,16 @@ class LogFile:
 
     def _end_torn_line(self) -> None:
         """End a line that a crash or a full disk has cut short: once, and none that is being written just now."""
-        size = os.fstat(self._descriptor).st_size
-        if not size or os.pread(self._descriptor, 1, size - 1) == b"\n":
-            return
-        flock(self._descriptor, LOCK_EX)
-        time.sleep(_LINE_SECONDS)
+        for _ in range(_TRIES):
+            size = os.fstat(self._descriptor).st_size
+            if not size or os.pread(self._descriptor, 1, size - 1) == b"\n":
+                return
+            time.sleep(_LINE_SECONDS)
+            with suppress(BlockingIOError):  # another process is at it
+                self._end_line_at(size)
+
+    def _end_line_at(self, size: int) -> None:
+        flock(self._descriptor, LOCK_EX | LOCK_NB)
         if os.fstat(self._descriptor).st_size == size:
             os.write(self._descriptor, b"\n")
         flock(self._descriptor, LOCK_UN)
