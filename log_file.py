@@ -5,6 +5,10 @@ rotating takes a lock: one process renames, the others write on meanwhile. Befor
 file is still the one of that name. If it is renamed between that look and the write, the line stands in the backup; it
 would be lost only if in that very moment every backup were rotated away.
 
+A line that a crash or a full disk has cut short is ended by the next process that opens the file, or by the one that
+met the full disk, with its next line. Another process that has the file open does not look: its line can stand behind
+the torn one.
+
 Knows nothing of what a line says.
 """
 
