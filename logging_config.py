@@ -106,7 +106,7 @@ _state = _State()
 
 def debug_with_context(logger: logging.Logger, message: str, /, **context: Any) -> None:
     """Log at DEBUG, with the keywords as the line's `context`."""
-    logger.debug(message, extra={"context": context}, stacklevel=2)
+    logger.debug(message, extra={"context": context})
 
 
 def record_chat(record: ChatRecord) -> None:
