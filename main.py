@@ -210,7 +210,8 @@ def serve(settings: Settings) -> int:
         uvicorn.Server(config).run()
         return 0
     _open_logs(settings)  # the supervisor, too, has things to say
-    return Supervisor(config, Listeners(config)).run()
+    drain_seconds = settings.drain_grace_seconds + settings.drain_timeout_seconds
+    return Supervisor(config, Listeners(config), drain_seconds).run()
 
 
 if __name__ == "__main__":

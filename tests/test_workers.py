@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ CLIENTS = 64
 FEWEST = 4  # of so many, where two workers share them by chance: less comes once in 10^14 times
 PATIENCE_SECONDS = 60
 NO_ROOM = "no room for a worker"
+NOT_GONE = "a worker does not go"
 LIVE = HEALTH.replace(b"/health", b"/health/live")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc; elsewhere all workers share one socket")
@@ -69,10 +71,16 @@ async def wait_until_said(gateway: Served, words: str, times: int = 1) -> None:
     await wait_until(lambda: gateway.log().count(words) >= times)
 
 
+async def wait_for_another(gateway: Served, known: set[int]) -> int:
+    """A worker that is not among these."""
+    await wait_until(lambda: bool(workers_of(gateway) - known))
+    return min(workers_of(gateway) - known)
+
+
 @asynccontextmanager
-async def two_workers(folder: Path) -> AsyncIterator[Served]:
+async def two_workers(folder: Path, **variables: float) -> AsyncIterator[Served]:
     """A gateway both of whose workers serve, and get clients."""
-    async with served(folder, workers=2) as gateway:
+    async with served(folder, workers=2, **variables) as gateway:
         await wait_until(lambda: started(gateway) == 2)
         await wait_until_each_gets_clients(gateway)
         yield gateway
@@ -211,3 +219,40 @@ async def test_gateway_ends_while_its_workers_are_replaced(tmp_path: Path) -> No
         await wait_until(lambda: len(workers_of(gateway)) == 3)
         gateway.process.send_signal(signal.SIGTERM)
         assert await gateway.ended(20) == 0
+
+
+async def test_place_where_none_comes_to_serve_is_tried_after_a_pause(tmp_path: Path) -> None:
+    """Of a second, and then of two; whom SIGTERM ends before it has heard of it has not ended badly."""
+    async with two_workers(tmp_path, drain_grace_seconds=0) as gateway:
+        known = workers_of(gateway)
+        os.kill(min(known), signal.SIGKILL)
+        new = await wait_for_another(gateway, known)
+        for pause in (1, 2):
+            known.add(new)
+            killed = time.monotonic()
+            os.kill(new, signal.SIGKILL)
+            new = await wait_for_another(gateway, known)
+            assert time.monotonic() - killed >= pause
+        gateway.process.send_signal(signal.SIGTERM)
+        assert await gateway.ended(20) == 0
+
+
+async def test_worker_that_does_not_go_is_killed(tmp_path: Path) -> None:
+    """Some seconds after its drain should be over; the gateway's status tells."""
+    async with two_workers(tmp_path, drain_grace_seconds=0, drain_timeout_seconds=1) as gateway:
+        os.kill(min(workers_of(gateway)), signal.SIGSTOP)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert await gateway.ended(20) == 1
+        assert NOT_GONE in gateway.log()
+
+
+async def test_worker_is_added_when_the_one_that_was_removed_has_gone(tmp_path: Path) -> None:
+    """The kernel counts the old one's socket until then, and would send the new one's clients to it."""
+    async with two_workers(tmp_path, drain_grace_seconds=0, drain_timeout_seconds=1) as gateway:
+        os.kill(max(workers_of(gateway)), signal.SIGSTOP)
+        gateway.process.send_signal(signal.SIGTTOU)
+        await wait_until_said(gateway, '"workers: 1"')
+        gateway.process.send_signal(signal.SIGTTIN)
+        await wait_until(lambda: started(gateway) == 3)
+        assert gateway.log().index(NOT_GONE) < gateway.log().rindex("startup complete")
+        await wait_until_each_gets_clients(gateway)

@@ -6,6 +6,7 @@ uvicorn has a supervisor too. It gives all workers the same sockets, and while i
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import time
@@ -22,9 +23,30 @@ _LOOK_SECONDS = 0.2  # between two looks at signals and workers; a worker's end 
 _EXPECTED_SECONDS = 5  # at the gateway's start, so that the worker that is up first does not get all who wait for it
 _LATE_LOOKS = 2  # until a worker counts as one that does not accept
 _START_SECONDS = 60  # for a worker to start; the SDKs take long to load on a machine that is busy
+_LAST_SECONDS = 8  # after its drain, for a worker to end, before it is killed
+_PAUSE_SECONDS = (1, 30)  # the first and the longest before a place where none has come to serve is tried again
 _TERMINATE = (signal.SIGINT, signal.SIGTERM)
+_GOOD_ENDS = (0, -signal.SIGTERM)  # the latter of a worker that is told to go before it can hear
 
 _logger = logging.getLogger("gateway.web")
+
+
+class Pause:
+    """Before the next try to fill a place; each one is twice as long as the one before."""
+
+    def __init__(self) -> None:
+        self._seconds, self._longest = _PAUSE_SECONDS
+        self._until = -math.inf
+
+    @property
+    def is_over(self) -> bool:
+        """Also where none has begun."""
+        return time.monotonic() >= self._until
+
+    def begin(self) -> None:
+        """From now on."""
+        self._until = time.monotonic() + self._seconds
+        self._seconds = min(2 * self._seconds, self._longest)
 
 
 class Worker(Process):
@@ -32,7 +54,10 @@ class Worker(Process):
 
     def __init__(self, config: uvicorn.Config, listeners: Listeners, place: int, expected: float = 0) -> None:
         super().__init__(config, [listeners[place]])
-        self.is_serving = False
+        self.is_serving = False  # or has served, where it is over
+        self.is_lost = False
+        self.pause = Pause()
+        self._ends_by = math.inf
         self._expected_until = time.monotonic() + expected
         self._asked_at: float | None = None  # None: it has answered
         self._late_looks = 0  # in a row, at each of which connections waited for it
@@ -65,10 +90,18 @@ class Worker(Process):
             self.parent_conn.send(b"ping")  # uvicorn's question, to which the worker answers from a thread
         self._late_looks = self._late_looks + 1 if waiting else 0
 
-    def tell(self, number: signal.Signals) -> None:
-        """Send it a signal, if it is still there."""
+    def tell_to_go(self, number: signal.Signals, seconds: float) -> None:
+        """Send it a signal, if it is still there. It has so many seconds."""
+        self._ends_by = time.monotonic() + seconds
         if not self.is_over and self.pid:
             os.kill(self.pid, number)
+
+    def kill_if_late(self) -> None:
+        """Where it was told to go and has not gone in time."""
+        if time.monotonic() > self._ends_by and not self.is_over:
+            self._ends_by = math.inf
+            _logger.error("a worker does not go; it is killed", extra={"context": {"process": self.pid}})
+            self.process.kill()
 
 
 class Supervisor:
@@ -78,13 +111,16 @@ class Supervisor:
     removes the last. uvicorn's other signals are taken too, and do nothing.
     """
 
-    def __init__(self, config: uvicorn.Config, listeners: Listeners) -> None:
+    def __init__(self, config: uvicorn.Config, listeners: Listeners, drain_seconds: float) -> None:
+        """`drain_seconds` is how long a worker's chats may take to end."""
         self._config = config
         self._listeners = listeners
+        self._going_seconds = drain_seconds + _LAST_SECONDS
         self._workers: list[Worker] = []
         self._leaving: list[Worker] = []  # replaced or removed, with chats to end
         self._signals: list[int] = []
         self._is_stopping = False
+        self._has_served = False
         self._duties: dict[int, Callable[[], None]] = {
             signal.SIGINT: self._stop,
             signal.SIGTERM: self._stop,
@@ -108,14 +144,17 @@ class Supervisor:
         finally:
             self._end()
         _logger.info("process %d ends", os.getpid())
-        return int(any(worker.process.exitcode for worker in self._workers))
+        return int(any(worker.process.exitcode not in _GOOD_ENDS for worker in self._workers))
 
     def _look(self) -> None:
         """Wait a moment, less where a worker ends; put a successor into each place that needs one."""
         _wait_for_an_end([*self._workers, *self._leaving])
+        for worker in self._leaving:
+            worker.kill_if_late()
         self._leaving = [worker for worker in self._leaving if not worker.is_over]
         for place, worker in enumerate(self._workers):
             worker.look(self._listeners.count_waiting(place))
+            self._has_served |= worker.is_serving
         self._choose()
         for place, worker in enumerate(self._workers):
             if worker.is_over or worker.is_hanging:
@@ -126,18 +165,33 @@ class Supervisor:
         self._listeners.choose([place for place, worker in enumerate(self._workers) if worker.takes_connections])
 
     def _succeed(self, place: int, lost: Worker) -> None:
+        """Fill the place: at once where the lost one has served, else after a pause."""
         if self._is_told_to_end:
             return
+        if not lost.is_lost:
+            self._lose(lost)
+        if not lost.pause.is_over:
+            return
+        if successor := self._start(place):
+            successor.pause = lost.pause
+            self._workers[place] = successor
+        else:
+            lost.pause.begin()
+
+    def _lose(self, lost: Worker) -> None:
+        lost.is_lost = True
         lost.process.kill()  # it may hang
         lost.process.join()
-        if lost.exitcode == STARTUP_FAILURE:
+        if lost.is_serving:
+            lost.pause = Pause()
+        else:
+            lost.pause.begin()
+        if lost.exitcode == STARTUP_FAILURE and not self._has_served:
             _logger.error("a worker did not start, nor would another")
             self._signals.append(signal.SIGTERM)
             return
         context = {"process": lost.pid, "status": lost.exitcode}
         _logger.error("a worker has died; another one takes its place", extra={"context": context})
-        if successor := self._start(place):
-            self._workers[place] = successor
 
     def _start(self, place: int) -> Worker | None:
         """A new worker; None where the system has no room for one now."""
@@ -177,10 +231,13 @@ class Supervisor:
 
     def _let_go(self, worker: Worker) -> None:
         """It accepts nothing more, and ends when its chats are over."""
-        worker.tell(signal.SIGHUP)
+        worker.tell_to_go(signal.SIGHUP, self._going_seconds)
         self._leaving.append(worker)
 
     def _add(self) -> None:
+        if self._leaving:  # one that was removed has its socket still, and with it the number of the next
+            self._signals.append(signal.SIGTTIN)
+            return
         try:
             self._listeners.add()
         except OSError as error:
@@ -206,16 +263,17 @@ class Supervisor:
         self._is_stopping = True
 
     def _end(self) -> None:
-        """Wait for the workers to drain; kill them at a second signal."""
+        """Wait for the workers to drain; kill them at a second signal, and who does not go."""
         for worker in self._workers:
-            worker.tell(signal.SIGTERM)
+            worker.tell_to_go(signal.SIGTERM, self._going_seconds)
         while waiting := [worker for worker in (*self._workers, *self._leaving) if not worker.is_over]:
             _wait_for_an_end(waiting)
             for place, worker in enumerate(self._workers):
                 if worker.is_over:
                     self._listeners.close(place)
-            if self._is_told_to_end:
-                for worker in waiting:
+            for worker in waiting:
+                worker.kill_if_late()
+                if self._is_told_to_end:
                     worker.process.kill()
 
 
