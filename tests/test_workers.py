@@ -39,7 +39,7 @@ def workers_of(gateway: Served) -> set[int]:
     return {int(child) for child in children if b"spawn_main" in _command_of(child)}
 
 
-def _command_of(process: str) -> bytes:
+def _command_of(process: int | str) -> bytes:
     with suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{process}/cmdline").read_bytes()
     return b""  # it has just ended
@@ -256,3 +256,12 @@ async def test_worker_is_added_when_the_one_that_was_removed_has_gone(tmp_path: 
         await wait_until(lambda: started(gateway) == 3)
         assert gateway.log().index(NOT_GONE) < gateway.log().rindex("startup complete")
         await wait_until_each_gets_clients(gateway)
+
+
+async def test_workers_drain_when_their_parent_is_killed(tmp_path: Path) -> None:
+    """Nobody would replace them: they leave as at SIGTERM, and nothing goes on serving the port."""
+    async with two_workers(tmp_path, drain_grace_seconds=0) as gateway:
+        workers = workers_of(gateway)
+        gateway.process.kill()
+        await wait_until(lambda: not any(b"spawn_main" in _command_of(worker) for worker in workers))
+        assert gateway.log().count('"draining"') == 2

@@ -88,7 +88,8 @@ class SignalKeeper:
 
     SIGTERM, and SIGHUP of a process that is alone: a drain; SIGINT (Ctrl-C): one without grace. SIGHUP of a worker,
     whose successor is serving already: it stops accepting at once, and refuses nobody whom it has accepted. A second
-    signal ends the process at once; a worker's parent kills it then.
+    signal ends the process at once; a worker's parent kills it then. A worker whose parent is gone has none to succeed
+    it: a drain.
     """
 
     def __init__(self, server: uvicorn.Server, drain: Drain, chats: Callable[[], Chats | None]) -> None:
@@ -96,11 +97,18 @@ class SignalKeeper:
         self._drain = drain
         self._chats = chats
         self._loop = asyncio.get_running_loop()
-        self._is_worker = multiprocessing.parent_process() is not None
+        parent = multiprocessing.parent_process()
+        self._is_worker = parent is not None
         self._first: int | None = None
         self._leaving: asyncio.Task[None] | None = None
         for number in (*_TERMINATE, signal.SIGHUP):
             signal.signal(number, self._take)
+        if parent:
+            self._loop.add_reader(parent.sentinel, self._lose, parent.sentinel)
+
+    def _lose(self, parent: int) -> None:
+        self._loop.remove_reader(parent)
+        self._take(signal.SIGTERM, None)
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
         if self._first is not None and self._is_worker:
