@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from uvicorn.config import STARTUP_FAILURE
 
 from aiproviders import Gateway
 from configuration import VERSION, ConfigurationError, Settings, load_settings, new_gateway_key, startup_warnings
@@ -211,7 +212,12 @@ def serve(settings: Settings) -> int:
         return 0
     _open_logs(settings)  # the supervisor, too, has things to say
     drain_seconds = settings.drain_grace_seconds + settings.drain_timeout_seconds
-    return Supervisor(config, Listeners(config), drain_seconds).run()
+    try:
+        listeners = Listeners(config)
+    except OSError as error:
+        logger.error("cannot listen at %s port %d: %s", settings.host, settings.port, error)
+        return STARTUP_FAILURE
+    return Supervisor(config, listeners, drain_seconds).run()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import socket
 import sys
 from contextlib import ExitStack, contextmanager, suppress
@@ -114,6 +116,23 @@ def test_one_of_two_that_bind_at_the_same_moment_listens() -> None:
         late.bind(("127.0.0.1", 0))
         with listening(port=late.getsockname()[1]), pytest.raises(OSError, match="in use"):
             late.listen()
+
+
+@linux_alone
+def test_where_a_second_socket_is_refused_all_places_share_one(caplog: pytest.LogCaptureFixture) -> None:
+    """Here for want of a file descriptor; a line tells."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    last = os.dup(0)
+    os.close(last)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (last + 1, hard))
+    try:
+        with listening(workers=3) as listeners:
+            assert (listeners[0] is listeners[2], len(listeners)) == (True, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [record.message for record in caplog.records if record.name == "gateway.web"] == [
+        "the workers share one socket: another on its port is refused"
+    ]
 
 
 def test_where_all_places_share_one_socket_it_stays() -> None:

@@ -12,9 +12,9 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 
 _LINUX = sys.platform == "linux"  # elsewhere SO_REUSEPORT shares nothing out, or has another name
 _ATTACH_REUSEPORT_CBPF = 51  # SO_ATTACH_REUSEPORT_CBPF of Linux's socket.h, which Python does not name
@@ -34,7 +34,7 @@ class Listeners:
     """The listening sockets by worker's place; the same one for all places where they are not `separate`."""
 
     def __init__(self, config: uvicorn.Config, *, separate: bool = _LINUX) -> None:
-        """Listen at the config's address, for its workers. Exits with uvicorn's status where that cannot be.
+        """Listen at the config's address, for its workers. Raises OSError, or SystemExit where uvicorn has said why.
 
         The first socket listens before it may share its port: who is there already, be it another gateway of the
         same user, is an error and not a partner.
@@ -42,15 +42,22 @@ class Listeners:
         self._backlog = config.backlog
         self._are_separate = separate
         first = config.bind_socket()
-        try:
-            first.listen(config.backlog)
-        except OSError as error:  # two gateways have bound the port at the same moment
-            _logger.error(error)  # noqa: TRY400 - it says all, as uvicorn's own line for a taken port does
-            sys.exit(STARTUP_FAILURE)
+        first.listen(config.backlog)  # fails where two gateways have bound the port at the same moment
         self._sockets = [first]
         self._chosen: list[int] = []
-        for _ in range(1, config.workers):
-            self.add()
+        try:
+            for _ in range(1, config.workers):
+                self.add()
+        except OSError as error:
+            self._share(error)
+
+    def _share(self, error: OSError) -> None:
+        _logger.warning(
+            "the workers share one socket: another on its port is refused", extra={"context": {"error": repr(error)}}
+        )
+        while len(self) > 1:
+            self.remove()
+        self._are_separate = False
 
     def __len__(self) -> int:
         return len(self._sockets)
@@ -64,11 +71,13 @@ class Listeners:
             return
         first = self._sockets[0]
         first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        another = socket.socket(first.family)
-        another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        another.bind(first.getsockname())
-        another.listen(self._backlog)
+        with ExitStack() as stack:
+            another = stack.enter_context(socket.socket(first.family))
+            another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            another.bind(first.getsockname())
+            another.listen(self._backlog)
+            stack.pop_all()
         self._sockets.append(another)
 
     def remove(self) -> None:
