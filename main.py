@@ -41,9 +41,6 @@ from web.workers import Supervisor
 
 _WORKER_ANSWER_SECONDS = 30  # a new worker imports before it answers its parent, for long where the machine is busy
 _CLIENT_KEEP_ALIVE_SECONDS = 75  # above nginx's 60, so that it never reuses a connection that is being closed
-# A stream makes no garbage in cycles, but has hundreds of objects: by Python's own thresholds, while a thousand streams
-# open, all their objects would be looked through three times, for up to 90 ms.
-_GARBAGE_THRESHOLDS = (700, 50, 20)  # what is young as often as ever: it is there that failed chats leave circles
 _EXPOSED_HEADERS = (
     "X-Request-ID",
     "X-Gateway-Provider",
@@ -105,7 +102,6 @@ def _lifespan(
             )
             gc.collect()
             gc.freeze()  # a full collection over all that the SDKs loaded would stop the loop for 130 ms
-            gc.set_threshold(*_GARBAGE_THRESHOLDS)
             yield
 
     return live
