@@ -22,6 +22,7 @@ from web.listeners import Listeners
 _LOOK_SECONDS = 0.2  # between two looks at signals and workers; a worker's end is seen at once
 _EXPECTED_SECONDS = 5  # at the gateway's start, so that the worker that is up first does not get all who wait for it
 _LATE_LOOKS = 2  # until a worker counts as one that does not accept
+_LAST_LOOKS = 10  # for a worker that is removed to accept who waits for it; one that stands still does not
 _START_SECONDS = 60  # for a worker to start; the SDKs take long to load on a machine that is busy
 _LAST_SECONDS = 8  # after its drain, for a worker to end, before it is killed
 _PAUSE_SECONDS = (1, 30)  # the first and the longest before a place where none has come to serve is tried again
@@ -161,8 +162,9 @@ class Supervisor:
                 self._succeed(place, worker)
 
     def _choose(self) -> None:
-        """Send new connections where they are not left waiting."""
-        self._listeners.choose([place for place, worker in enumerate(self._workers) if worker.takes_connections])
+        """Send new connections where they are not left waiting; where all are late, to any that has a place still."""
+        places = range(len(self._workers))
+        self._listeners.choose([place for place in places if self._workers[place].takes_connections] or places)
 
     def _succeed(self, place: int, lost: Worker) -> None:
         """Fill the place: at once where the lost one has served, else after a pause."""
@@ -255,9 +257,17 @@ class Supervisor:
             return
         last = self._workers.pop()
         self._choose()
+        self._let_it_accept(len(self._workers))
         self._let_go(last)
         self._listeners.remove()
         _logger.info("workers: %d", len(self._workers))
+
+    def _let_it_accept(self, place: int) -> None:
+        """Wait until its worker has all who are on their way to it; with its socket's end they would be reset."""
+        for _ in range(_LAST_LOOKS):
+            self._look()
+            if not self._listeners.count_waiting(place):
+                return
 
     def _stop(self) -> None:
         self._is_stopping = True
