@@ -21,7 +21,8 @@ from sentry_sdk.integrations.starlette import StarletteIntegration
 from sentry_sdk.transport import Transport
 from sentry_sdk.types import Event, Hint
 
-from logging_config import OncePerMinute, debug_with_context, logger, request_id_context
+from log_line import request_id_context
+from logging_config import OncePerMinute, debug_with_context, logger
 from redaction import hide, plain
 
 _CLOSE_SECONDS = 1.0

@@ -29,8 +29,6 @@ import msgspec
 
 from log_file import LogFile, RotationError
 from log_line import ConsoleFormatter, log_line
-from log_line import conversation_id_context as conversation_id_context  # noqa: PLC0414 - rooms have it from here
-from log_line import request_id_context as request_id_context  # noqa: PLC0414 - likewise
 from redaction import name_exception
 
 logger = logging.getLogger("gateway")

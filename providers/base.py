@@ -1,4 +1,4 @@
-"""`BaseProvider`: its part of a chain of models, the commit rule and the clocks, over what an adapter gives for one.
+"""`BaseProvider`: its part of a chain of models, and the commit rule, over what an adapter gives for one.
 
 Until the first content any failure is invisible: the next model is asked. After it no other model's text is spliced
 in. This room knows nothing of HTTP towards the client, and nothing of any vendor's wire.

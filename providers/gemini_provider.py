@@ -23,7 +23,7 @@ from configuration import ProviderSettings
 from models import Delta, Finish, FinishReason, GatewayError, ImagePart, Prompt, TextPart, ToolCallDelta, Usage
 from providers.base import BaseProvider
 from providers.errors import vendor_error
-from providers.http_client import api_key, let_go_of_request, make_http_client, request_headers
+from providers.http_client import api_key, make_http_client, request_headers
 from providers.sse_reader import Frame
 from providers.vendor_stream import Batch, Decoder, RawResponse, read_batches
 
@@ -89,7 +89,7 @@ class GeminiProvider(BaseProvider):
             await close_surely(response.aclose())
             raise
         self.note_opened(model, message_id, response.headers.get("x-request-id"))
-        return let_go_of_request(response)
+        return response
 
     async def retrieve_model(self, model: str) -> None:
         await self._client.aio.models.get(model=model)

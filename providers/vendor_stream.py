@@ -25,6 +25,9 @@ class RawResponse(Protocol):
     def headers(self) -> Mapping[str, str]: ...
     @property
     def extensions(self) -> MutableMapping[str, Any]: ...
+
+    request: Any
+
     def aiter_raw(self) -> AsyncIterator[bytes]: ...
     async def aclose(self) -> None: ...
 
@@ -52,6 +55,7 @@ async def read_batches(
     error.
     """
     response = await open_response()
+    response.request = None  # whose headers would be a tenth of an open stream's memory
     try:
         _check_headers(response.headers)
         reader = SSEReader(max_event_bytes)

@@ -15,6 +15,7 @@ class ScriptedResponse:
         self._reads = reads
         self.headers = headers
         self.extensions: dict[str, Any] = {}
+        self.request: Any = None
         self.read = 0
         self.is_closed = False
 

@@ -10,7 +10,7 @@ import pytest
 import sentry_sdk
 
 from error_reporting import report_bug, report_misconfiguration, report_outage
-from logging_config import request_id_context
+from log_line import request_id_context
 from models import Delta, GatewayError
 from tests.log_files import logs_in, messages, read_log
 from tests.scripted import ScriptedGateway, answer, scripted_gateway, silence

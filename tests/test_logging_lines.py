@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from logging_config import conversation_id_context, debug_with_context, logger, request_id_context
+from log_line import conversation_id_context, request_id_context
+from logging_config import debug_with_context, logger
 from redaction import hide_secrets
 from tests.log_files import logs_in, parse_lines, read_log
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logging_config import conversation_id_context, request_id_context
+from log_line import conversation_id_context, request_id_context
 from tests.scripted import scripted_gateway
 from web.middleware import LastResortMiddleware, RequestIdMiddleware
 

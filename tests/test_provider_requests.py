@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from logging_config import request_id_context
+from log_line import request_id_context
 from models import GatewayError, ImagePart, Prompt, TextPart, Turn
 from providers.base import BaseProvider
 from providers.factory import ProviderFactory

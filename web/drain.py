@@ -21,7 +21,7 @@ from web.guards import StreamLimit
 
 _LAST_SECONDS = 2  # for the last events of ended chats to go out
 _HANDOVER_SECONDS = 1.5  # for uvicorn to stop accepting, and for the last connections to send what they came for
-_TERMINATE = (signal.SIGINT, signal.SIGTERM)
+TERMINATE = (signal.SIGINT, signal.SIGTERM)
 
 _logger = logging.getLogger("gateway.web")
 
@@ -101,7 +101,7 @@ class SignalKeeper:
         self._is_worker = parent is not None
         self._first: int | None = None
         self._leaving: asyncio.Task[None] | None = None
-        for number in (*_TERMINATE, signal.SIGHUP):
+        for number in (*TERMINATE, signal.SIGHUP):
             signal.signal(number, self._take)
         if parent:
             self._loop.add_reader(parent.sentinel, self._lose, parent.sentinel)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Match
 
-from logging_config import request_id_context
+from log_line import request_id_context
 from models import GatewayError
 
 _CODES_BY_STATUS = {404: "not_found", 405: "method_not_allowed"}

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from error_reporting import report_bug
-from logging_config import conversation_id_context, request_id_context
+from log_line import conversation_id_context, request_id_context
 from models import GatewayError
 from web.errors import error_response
 

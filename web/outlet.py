@@ -118,17 +118,12 @@ class DirectOutlet:
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the app, and then the rest of its response, if it left one.
 
-        What it adds to the scope goes when it is done.
+        The app has a scope of its own, with this outlet: what it adds to it goes when it is done.
         """
         self.send = send
+        own = {**scope, "extensions": {**scope.get("extensions", {}), EXTENSION: self}}
         try:
-            await self._run_both(app, scope, receive)
-        finally:
-            del self.send  # which leads back here, by way of the scope
-
-    async def _run_both(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
-        try:
-            await app({**scope}, receive, self.send)
+            await app(own, receive, send)
         finally:
             rest, self._rest = self._rest, None
             if rest:

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from aiproviders import Gateway
 from configuration import VERSION, Settings
-from logging_config import conversation_id_context, request_id_context
+from log_line import conversation_id_context, request_id_context
 from models import ChatIdentity, ChatRequest, GatewayError
 from web.drain import Drain
 from web.guards import BodyRoom, StreamLimit, check_key, read_chat_request

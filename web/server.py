@@ -21,12 +21,12 @@ from starlette.responses import PlainTextResponse, Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from configuration import Settings
-from logging_config import request_id_context
+from log_line import request_id_context
 from models import GatewayError
 from web.connections import Door, ReaderDeadline, limit_connections
 from web.errors import error_response
 from web.middleware import choose_request_id
-from web.outlet import EXTENSION, DirectOutlet
+from web.outlet import DirectOutlet
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d*)?")
 _FIRST_REQUEST_SECONDS = 1.0  # from the stop of the server to the end of a connection that has asked nothing
@@ -223,8 +223,6 @@ class FirmHttpProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
         self._outlet = DirectOutlet(self.transport, self.flow)
-        extensions: Any = cycle.scope["extensions"]
-        extensions[EXTENSION] = self._outlet
         super()._start_asgi_task(cycle, partial(self._outlet.run, app))
 
     def on_response_complete(self) -> None:

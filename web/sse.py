@@ -178,8 +178,6 @@ class EventStreamResponse(Response):
                 del self._send_start  # with all the middleware that it holds
             await self._outlet.send({"type": "http.response.body", "body": frames, "more_body": more})
             self._wrote_at, self._writing_since = now, None
-            if not more:
-                self._is_over = True
         self._note_begun()
 
     def _name_model(self, start: Start | Restart) -> None:

@@ -17,6 +17,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import SIGNALS, Process
 
+from web.drain import TERMINATE
 from web.listeners import Listeners
 
 _LOOK_SECONDS = 0.2  # between two looks at signals and workers; a worker's end is seen at once
@@ -26,7 +27,6 @@ _LAST_LOOKS = 10  # for a worker that is removed to accept who waits for it; one
 _START_SECONDS = 60  # for a worker to start; the SDKs take long to load on a machine that is busy
 _LAST_SECONDS = 8  # after its drain, for a worker to end, before it is killed
 _PAUSE_SECONDS = (1, 30)  # the first and the longest before a place where none has come to serve is tried again
-_TERMINATE = (signal.SIGINT, signal.SIGTERM)
 _GOOD_ENDS = (0, -signal.SIGTERM)  # the latter of a worker that is told to go before it can hear
 
 _logger = logging.getLogger("gateway.web")
@@ -229,7 +229,7 @@ class Supervisor:
     @property
     def _is_told_to_end(self) -> bool:
         """Whether a signal to end waits for its turn."""
-        return any(number in _TERMINATE for number in self._signals)
+        return any(number in TERMINATE for number in self._signals)
 
     def _let_go(self, worker: Worker) -> None:
         """It accepts nothing more, and ends when its chats are over."""
