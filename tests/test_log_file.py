@@ -17,7 +17,7 @@ import pytest
 from log_file import LogFile, RotationError
 from tests.test_logging_processes import run
 
-WRITERS, LINES = 4, 2_000
+WRITERS, LINES = 4, 5_000
 
 
 def open_file(folder: Path, **options: Any) -> closing[LogFile]:
