@@ -55,7 +55,7 @@ dead-default: venv-dev ## Let the default model die, and hold the gateway to wha
 disconnects: venv-dev ## Have 10,000 clients leave, and look for what stays of them (2 minutes)
 	@$(VENV_PYTHON) -m resilience disconnects $(ARGS)
 
-soak: venv-dev ## Chat for SECONDS (600), with faults and clients that leave, and watch the memory
+soak: venv-dev ## Chat for SECONDS (600; 3600 judges the memory), with faults and clients that leave
 	@$(VENV_PYTHON) -m resilience soak --seconds $(or $(SECONDS),600) $(ARGS)
 
 rolling-restart: venv-dev ## Replace workers, and instances behind nginx, while chats come (2 minutes)
