@@ -6,7 +6,7 @@
 .PHONY: help run test fuzz faults coverage lint types bench bench-peers dead-default disconnects soak rolling-restart storm lock vendor-js page-tools screenshots clean venv venv-dev
 
 # A caller's own Python settings must neither shadow nor change what the locks name.
-unexport PYTHONPATH PYTHONHOME
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 unexport UV_INDEX UV_INDEX_URL UV_EXTRA_INDEX_URL UV_DEFAULT_INDEX UV_FIND_LINKS UV_EXCLUDE_NEWER
 unexport UV_CONSTRAINT UV_OVERRIDE UV_PRERELEASE UV_RESOLUTION
 
