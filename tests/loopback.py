@@ -66,5 +66,18 @@ async def running_gateway(settings: Settings, factory: ProviderFactory | None = 
         host, port = server.servers[0].sockets[0].getsockname()
         yield RunningGateway(host, port, app, server)
     finally:
-        await server.shutdown()
+        await _shut_down(server)
         gc.unfreeze()  # the app freezes what it has loaded; the next test's garbage must be found
+
+
+async def _shut_down(server: uvicorn.Server) -> None:
+    """What `server.shutdown()` does, without its fixed pause of 0.1 s."""
+    for listener in server.servers:
+        listener.close()
+    for connection in list(server.server_state.connections):
+        connection.shutdown()
+    if tasks := set(server.server_state.tasks):
+        _, left_over = await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
+        for task in left_over:
+            task.cancel()
+    await server.lifespan.shutdown()
