@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test fuzz faults coverage lint types bench bench-peers dead-default disconnects soak rolling-restart storm lock vendor-js page-tools screenshots clean venv venv-dev
+.PHONY: help run test test-all fuzz faults coverage lint types docs bench bench-peers dead-default disconnects soak rolling-restart storm lock vendor-js page-tools screenshots clean venv venv-dev
 
 # A caller's own Python settings must neither shadow nor change what the locks name.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
@@ -13,6 +13,7 @@ unexport UV_CONSTRAINT UV_OVERRIDE UV_PRERELEASE UV_RESOLUTION
 PYTHON ?=
 ARGS ?=
 VENV_PYTHON := .venv/bin/python
+IN_PARALLEL := -n 3 --dist worksteal# on two cores: a third of the time tests wait for timeouts and for processes
 AXE_VERSION := 4.14.1
 COMPILE_LOCK := $(VENV_PYTHON) -m uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--exclude-newer "7 days" --upgrade --custom-compile-command "make lock"
@@ -23,17 +24,20 @@ help: ## Show this list
 run: venv ## Start the gateway
 	@exec $(VENV_PYTHON) main.py $(ARGS)
 
-test: venv-dev ## Run the tests on two cores
-	@$(VENV_PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
+test: venv-dev ## Run the tests, each promise by a few of its cases
+	@$(VENV_PYTHON) -m pytest $(IN_PARALLEL) -m "not exhaustive" $(ARGS)
+
+test-all: venv-dev ## Run the tests with all their cases
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-40} $(VENV_PYTHON) -m pytest $(IN_PARALLEL) $(ARGS)
 
 fuzz: venv-dev ## Run the fuzzing tests for long; FUZZ_EXAMPLES=5000 for longer
-	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-1000} $(VENV_PYTHON) -m pytest -n 2 --dist worksteal tests/test_fuzz_*.py $(ARGS)
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-1000} $(VENV_PYTHON) -m pytest $(IN_PARALLEL) $$(find tests -name 'test_fuzz_*.py') $(ARGS)
 
-faults: venv-dev ## Run every fault of a vendor through the gateway, and write docs/fault_matrix.md
+faults: venv-dev ## Run every fault of a vendor through the gateway, and write docs/fault_matrix.md and its data
 	@$(VENV_PYTHON) -m tests.fault_matrix $(ARGS)
 
 coverage: venv-dev ## Run the tests with coverage: a table here, pages in htmlcov/
-	@$(VENV_PYTHON) -m pytest -n 2 --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-report=html $(ARGS)
+	@$(VENV_PYTHON) -m pytest $(IN_PARALLEL) --cov --cov-report=term-missing:skip-covered --cov-report=html $(ARGS)
 
 lint: venv-dev ## Check style and formatting
 	@$(VENV_PYTHON) -m ruff check .
@@ -41,6 +45,9 @@ lint: venv-dev ## Check style and formatting
 
 types: venv-dev ## Check types
 	@$(VENV_PYTHON) -m mypy
+
+docs: venv-dev ## Write docs/configuration.md from the settings and .env.example
+	@$(VENV_PYTHON) -m scripts.configuration_page $(ARGS)
 
 bench: venv-dev ## Measure the gateway beside nginx, and judge its goals (8 minutes)
 	@$(VENV_PYTHON) -m benchmarks $(ARGS)
@@ -75,7 +82,7 @@ page-tools: ## Put axe-core, with which the tests look at the page's accessibili
 	@npm install --silent --no-save --no-package-lock --ignore-scripts axe-core@$(AXE_VERSION)
 
 screenshots: venv-dev ## Take the pictures in docs/screenshots/ from the running page
-	@$(VENV_PYTHON) -m tests.page_screenshots
+	@$(VENV_PYTHON) -m tests.page.page_screenshots
 
 clean: ## Remove .venv, caches and reports
 	@rm -rf .venv .peers node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov

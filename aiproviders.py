@@ -1,6 +1,7 @@
-"""The gateway's two verbs, `stream_chat` and `check_health`: the prompt, and the chain of providers.
+"""`Gateway`, with its two operations: stream a chat, and check a provider's health.
 
-Knows providers by their port alone; knows nothing of HTTP, of wires or of any vendor.
+Knows providers only by the interface of `BaseProvider`; knows nothing of HTTP, of wires or of any
+vendor.
 """
 
 from __future__ import annotations
@@ -8,78 +9,96 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
+from math import inf
 from typing import Any
 
-from chat_log import ChatLog
-from closing import close_stream, is_running
-from models import ChatIdentity, ChatRequest, Event, GatewayError, Prompt
+from cluster.state_store import StateStore
+from models import NO_OPTIONS, Chat, ChatIdentity, Event, GatewayError, Prompt
 from prompt_engineering import build_prompt
-from providers.attempts import Chain
 from providers.base import BaseProvider
+from providers.chain import RunningChat, run_chat
 from providers.factory import ProviderFactory
 from providers.health import ProviderHealth
+from providers.lineup import Lineup
+from providers.needs import find_needs
+from providers.policy import Blocked, arrange
+from streams.deadline import CancelReason, ScopeCancelledError
+from streams.failure import Failure
+from streams.kept_chat import KeptChat, PromptBudget
+from telemetry.chat_record import ChatSink, reports_to
+from telemetry.chat_recorder import ChatRecorder
 
 _TEST_MESSAGE = "Answer with the word OK."
-_CHECK_PATIENCE_SECONDS = 2.0
+_CHECK_WAIT_SECONDS = 2.0  # a check that takes longer goes on in the background
 
 _logger = logging.getLogger("gateway.chat")
 
 
 class Gateway:
-    """All providers behind the two verbs. Whoever makes it closes it."""
+    """Streams chats and checks health over all providers. Its creator closes it with `aclose`."""
 
-    def __init__(self, factory: ProviderFactory, *, system_prompt: str | None, health_cache_seconds: float) -> None:
+    def __init__(
+        self,
+        factory: ProviderFactory,
+        *,
+        system_prompt: str | None,
+        health_cache_seconds: float,
+        max_prompt_bytes: int,
+        states: StateStore,
+        sinks: Sequence[ChatSink],
+    ) -> None:
         self.factory = factory
+        self._reports = reports_to(sinks)
+        self._budget = PromptBudget(max_prompt_bytes)
+        self._states = states
         self._system_prompt = system_prompt
         self._health_cache_seconds = health_cache_seconds
         self._checks: dict[str, asyncio.Task[None]] = {}
         self._deep_checks: dict[str, float] = {}
-        self._chats: set[_Chat] = set()
+        self._chats: set[RunningChat] = set()
+        self._lineups: dict[str, Lineup] = {}
 
-    async def stream_chat(
-        self, name: str, request: ChatRequest, identity: ChatIdentity
+    def stream_chat(
+        self, name: str, chat: Chat, identity: ChatIdentity, door: str = "native"
     ) -> AsyncGenerator[list[Event], None]:
-        """The chat's batches: Start with the first content, deltas, End. Raises GatewayError, whatever went wrong."""
-        chat = ChatLog(name, request, identity)
-        under_way = _Chat()
-        self._chats.add(under_way)
+        """The chat's batches: a Start with the first content, deltas, an End; or a Failure."""
+        return run_chat(self._opened(name, chat, identity, door))
+
+    @contextmanager
+    def _opened(
+        self, name: str, chat: Chat, identity: ChatIdentity, door: str
+    ) -> Iterator[RunningChat]:
+        """A chat and its record, for as long as it runs."""
+        kept = KeptChat(chat, self._budget)
+        del chat  # so that `kept` can free its memory
+        record = ChatRecorder(name, kept, identity, door, self._reports)
+        running: RunningChat | None = None
         try:
-            chain = self._open_chain(name, request)
-            while not chain.is_answered:
-                provider = self.factory.get(chain.link.provider)
-                prompt = self._prompt(provider, request)
-                chat.chain = chain
-                answer = under_way.answer = provider.stream(prompt, identity.id, chain)
-                try:
-                    async for batch in answer:
-                        yield chat.take(batch)
-                        if under_way.is_ended and not chain.is_answered:
-                            raise chat.failure("draining")
-                finally:
-                    await close_stream(answer)
-        except asyncio.CancelledError:
-            if not under_way.was_ended():
-                raise
-            failure = chat.failure("draining")
-            chat.fail(failure)
-            raise failure from None
-        except GatewayError as error:
-            chat.fail(error)
-            raise
+            kept.reserve()
+            running = self._open_chat(name, kept, record, identity.id)
+            self._chats.add(running)
+            yield running
         except Exception as error:
-            failure = chat.failure("internal_error")
-            chat.fail(failure)
+            failure = _explain(error, name, running)
+            record.fail(failure)
+            if failure is error:
+                raise
             raise failure from error
         finally:
-            self._chats.discard(under_way)
-            chat.close()
+            if running is not None:
+                self._chats.discard(running)
+            record.close()
+            kept.close()
 
     async def check_health(self, name: str, *, deep: bool = False) -> dict[str, Any]:
-        """The state of one provider: from its traffic, or where that is stale from one free call, shared by all askers.
+        """The state of one provider: from its traffic, or if that is stale from one free call.
 
-        `deep` has the default model answer a test message, at most once in the time that a check is kept.
+        All callers share that call.
+        With `deep` the default model answers a test message, at most once in HEALTH_CACHE_SECONDS.
         Raises GatewayError `unknown_provider`, or `rate_limited` for a deep check too soon.
         """
         settings = self.factory.settings(name)
@@ -91,43 +110,79 @@ class Gateway:
             }
         provider = self.factory.get(name)
         if deep:
-            self._limit_deep_check(name)
+            now = time.monotonic()
+            wait = self._deep_checks.get(name, -inf) + self._health_cache_seconds - now
+            if wait > 0:
+                raise GatewayError("rate_limited", provider=name, retry_after=wait)
+            self._deep_checks[name] = now
             await _check(provider, _TEST_MESSAGE)
         elif provider.health.is_stale(self._health_cache_seconds):
-            await self._check_once(provider)
-        return _report(name, settings.models, provider.health) | {"breaker": provider.breaker_states()}
+            check = self._checks.get(name)
+            if check is None or check.done():
+                check = self._checks[name] = asyncio.create_task(_check(provider, None))
+            await asyncio.wait({check}, timeout=_CHECK_WAIT_SECONDS)
+        report = _report(name, settings.models, provider.health)
+        return report | {"breaker": provider.breaker_states()}
+
+    def is_demo(self, name: str) -> bool:
+        """Whether the provider is simulated. Raises GatewayError `unknown_provider`."""
+        lineup = self._lineups.get(name)
+        return (lineup.settings if lineup else self.factory.settings(name)).demo
 
     def states(self) -> dict[str, str]:
-        """Each supported provider's passive state; asks nobody."""
+        """The passive state of each supported provider; makes no request."""
         return {name: self._state(name) for name in self.factory.names}
 
     def end_chats(self) -> None:
-        """End the chats that are under way, each with a GatewayError `draining`."""
+        """End all chats in progress, each with a GatewayError `draining`."""
         for chat in self._chats:
-            chat.end()
+            chat.cancel(CancelReason.DRAINING)
 
     async def aclose(self) -> None:
-        """Stop what runs in the background, then close the providers."""
+        """Cancel the health checks in the background, then close the providers."""
         for check in self._checks.values():
             check.cancel()
         await asyncio.gather(*self._checks.values(), return_exceptions=True)
         await self.factory.aclose()
 
-    def _open_chain(self, name: str, request: ChatRequest) -> Chain:
-        """The models to ask. Raises GatewayError where there are none, or where all of them are known to be down."""
-        settings = self.factory.settings(name)
-        others = [other for other in settings.fallback_providers if self.factory.settings(other).configured]
-        links = [link for each in (name, *others) for link in self.factory.get(each).links()]
+    def _open_chat(
+        self, name: str, kept: KeptChat, record: ChatRecorder, message_id: str
+    ) -> RunningChat:
+        """A chat over the models to ask. Raises GatewayError if no model can be asked."""
+        lineup = suited = self._lineups.get(name) or self._line_up(name)
+        chat = kept.chat
+        if kept.has_calls or kept.has_images or chat.options is not NO_OPTIONS:
+            needs = find_needs(chat.options, has_calls=kept.has_calls, has_images=kept.has_images)
+            suited = lineup.suited(needs) if needs else lineup
         now = asyncio.get_running_loop().time()
-        until = now + settings.clocks.total
-        chain = Chain(links, settings.max_attempts, restart=request.on_break == "restart", until=until, now=now)
-        if chain.refusal:
-            raise chain.refusal
-        return chain
+        blocked = {
+            link: Blocked(breaker.code, breaker.seconds_left(now))
+            for link, breaker in suited.breakers.items()
+            if breaker.open_until is not None and not breaker.admits(now)
+        }
+        chain = suited.chains[chat.on_break]
+        if blocked:
+            chain = arrange(chain.links, blocked, chain.max_attempts, chain.on_break, chain.default)
+        prepare = partial(self._prepare, lineup, kept)
+        until = now + lineup.settings.timeouts.total
+        return RunningChat(chain, kept, prepare, self._states, record, message_id, until)
 
-    def _prompt(self, provider: BaseProvider, request: ChatRequest) -> Prompt:
+    def _line_up(self, name: str) -> Lineup:
+        settings = self.factory.settings(name)
+        others = [
+            other
+            for other in settings.fallback_providers
+            if self.factory.settings(other).configured
+        ]
+        providers = {each: self.factory.get(each) for each in (name, *others)}
+        self._lineups[name] = Lineup(settings, providers)
+        return self._lineups[name]
+
+    def _prepare(self, lineup: Lineup, kept: KeptChat, name: str) -> tuple[BaseProvider, Prompt]:
+        """The provider with this name, and the chat's prompt for it."""
+        provider = lineup.providers[name]
         own = provider.settings.system_prompt
-        return build_prompt(request, self._system_prompt if own is None else own)
+        return provider, build_prompt(kept.chat, self._system_prompt if own is None else own)
 
     def _state(self, name: str) -> str:
         if not self.factory.settings(name).configured:
@@ -135,54 +190,35 @@ class Gateway:
         provider = self.factory.built.get(name)
         return provider.health.state if provider else "UNKNOWN"
 
-    async def _check_once(self, provider: BaseProvider) -> None:
-        check = self._checks.get(provider.name)
-        if check is None or check.done():
-            check = self._checks[provider.name] = asyncio.create_task(_check(provider, None))
-        await asyncio.wait({check}, timeout=_CHECK_PATIENCE_SECONDS)
 
-    def _limit_deep_check(self, name: str) -> None:
-        now = time.monotonic()
-        wait = self._deep_checks.get(name, -self._health_cache_seconds) + self._health_cache_seconds - now
-        if wait > 0:
-            raise GatewayError("rate_limited", provider=name, retry_after=wait)
-        self._deep_checks[name] = now
-
-
-class _Chat:
-    """A chat under way. A drain ends it where it waits for its vendor, else when the client has what it is given."""
-
-    __slots__ = ("_task", "answer", "is_ended")
-
-    def __init__(self) -> None:
-        self._task = asyncio.current_task()
-        self.answer: AsyncGenerator[list[Event], None] | None = None  # the newest provider's
-        self.is_ended = False
-
-    def end(self) -> None:
-        """Let the chat end as soon as nothing of it is being written."""
-        self.is_ended = True
-        if self._task and (self.answer is None or is_running(self.answer)):
-            self._task.cancel()
-
-    def was_ended(self) -> bool:
-        """Whether it was `end` alone that cancelled the chat's task; then the task goes on."""
-        return self.is_ended and self._task is not None and self._task.uncancel() == 0
+def _explain(error: Exception, name: str, chat: RunningChat | None) -> Failure:
+    """How a chat with the provider `name` failed."""
+    if isinstance(error, GatewayError):
+        return error if isinstance(error, Failure) else Failure(error, provider=name)
+    cause = GatewayError("draining" if isinstance(error, ScopeCancelledError) else "internal_error")
+    if chat is None:
+        return Failure(cause, provider=name, stage="before_content")
+    return chat.failure(cause)
 
 
 async def _check(provider: BaseProvider, test_message: str | None) -> None:
     began = time.monotonic()
     try:
-        await provider.health_check(provider.settings.models[0], test_message)
+        is_known = await provider.health_check(provider.settings.models[0], test_message)
     except GatewayError as error:
-        if error.code != "internal_error":  # our own bug says nothing of the vendor
+        if error.code != "internal_error":  # a bug of the gateway is no failure of the vendor
             provider.health.failed(error.code, "probe")
         context = {"provider": provider.name, "code": error.code, **error.detail}
         _logger.warning("health check failed", extra={"context": context})
     else:
-        provider.health.succeeded(time.monotonic() - began, "probe")
+        if is_known:
+            seconds, generated = time.monotonic() - began, test_message is not None
+            provider.health.succeeded(seconds, "probe", generated=generated)
+    finally:
+        provider.health.checked()
 
 
+_REFUSING = "The newest chats were refused."
 _STATE_MESSAGES = {
     "OK": "The provider answers.",
     "DEGRADED": "Some of the newest requests failed.",
@@ -193,14 +229,16 @@ _STATE_MESSAGES = {
 
 def _report(name: str, models: tuple[str, ...], health: ProviderHealth) -> dict[str, Any]:
     newest = health.newest
+    default, fallback, *_ = *models, None, None
+    checked_at = datetime.fromtimestamp(newest.wall, UTC) if newest else None
     return {
         "status": health.state,
         "provider": name,
-        "message": _STATE_MESSAGES[health.state],
-        "model": {"default": models[0] if models else None, "fallback": models[1] if len(models) > 1 else None},
+        "message": _REFUSING if health.is_refusing else _STATE_MESSAGES[health.state],
+        "model": {"default": default, "fallback": fallback},
         "breaker": None,
         "metrics": {"responseTime": health.mean_seconds, "success_rate": health.success_rate},
-        "checked_at": datetime.fromtimestamp(newest.wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if newest else None,
+        "checked_at": checked_at and checked_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "source": newest.source if newest else None,
-        "error": newest.error if newest else None,
+        "error": health.error,
     }

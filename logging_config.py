@@ -1,49 +1,58 @@
 """The gateway's logs: files of JSON lines, and the console.
 
-`app.log` has lines of `LogSettings.level` (INFO unless set) and up, as has the console; `error.log` ERROR and up;
-`debug.log` everything, whatever the level; `conversation.log` alone has what users ask and models answer. A line is
-one JSON object, and has been handed to the operating system when the call returns. A log that cannot be written or
-rotated costs a line on stderr a minute, and never the chat.
+`app.log` and the console have the lines of `LogSettings.level` (default INFO) and up. `error.log`
+has ERROR and up, `debug.log` has everything regardless of the level. Questions and answers are in
+`conversation.log` only, and accesses in `audit.log` only. A line is one JSON object.
 
-Exceptions are written without what they say, see `redaction.py`. Other libraries are heard from WARNING up (their DEBUG
-lines hold prompts and keys), uvicorn's server from INFO.
+Lines are written by two threads, one for the files and one for the console, see
+`telemetry/log_writer.py`. If the disk responds within 50 ms, an ERROR and a chat's final line have
+reached the operating system when the call returns, and a chat's first line before its first content
+is sent; other lines follow within milliseconds. A log that cannot be written or rotated is reported
+on stderr once a minute, and never affects a chat.
 
-Knows nothing of the configuration or of any room above it: it is given its settings.
+Exceptions are logged without their messages, see `telemetry/redaction.py`. Other libraries are
+logged from WARNING up (their DEBUG lines contain prompts and keys), uvicorn's server from INFO.
+Their own loggers, levels and handlers are not changed.
+
+This module does not import the configuration or any layer above it: its settings are passed in.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import os
-import resource
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from time import monotonic, process_time
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
-import msgspec
-
-from log_file import LogFile, RotationError
-from log_line import ConsoleFormatter, log_line
-from redaction import name_exception
+from telemetry.log_handlers import (
+    ConsoleHandler,
+    FileHandler,
+    LogFileLines,
+    console_loss,
+    file_loss,
+)
+from telemetry.log_record import log_with_context
+from telemetry.log_stream import LogStream
+from telemetry.log_writer import LogWriter, WaitBudget
+from telemetry.once_per_minute import OncePerMinute
+from telemetry.redaction import name_exception
 
 logger = logging.getLogger("gateway")
 _conversation_logger = logging.getLogger("gateway.conversation")
-_chat_logger = logging.getLogger("gateway.chat")
+_audit_logger = logging.getLogger("gateway.audit")
+for _own in (_conversation_logger, _audit_logger):
+    _own.propagate = False  # their lines are in no other log, even if their own is not open
 
-_MINUTE = 60.0
-_STATM_BYTES = 256  # more than its seven numbers take
-_PAGE_BYTES = resource.getpagesize()
-_UNUSED = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
+_CLOSE_SECONDS = 1.0  # for each writer, to write its remaining lines
 
 
 @dataclass(frozen=True)
 class LogSettings:
-    """How to log. `level` is a level's name; `max_bytes` is a file's size at which it rotates."""
+    """How to log. `level` is the name of a level; files rotate at `max_bytes`."""
 
     level: str
     directory: Path
@@ -52,198 +61,139 @@ class LogSettings:
     conversation_log: Literal["full", "metadata", "off"]
 
 
-class ChatRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What one chat came to. Times are milliseconds since its request."""
-
-    provider: str
-    model: str | None
-    fallback: Mapping[str, str] | None
-    outcome: str
-    error_code: str | None
-    reason: str | None
-    status: int
-    first_content_ms: int | None
-    total_ms: int
-    input_tokens: int | None
-    output_tokens: int | None
-    attempts: int | None
-    dropped_params: list[str]
-
-
-class OncePerMinute:
-    """Allows each subject once a minute. The clock gives seconds."""
-
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
-        self._allowed: dict[tuple[str | None, ...], float] = {}
-
-    def allows(self, *subject: str | None) -> bool:
-        """Whether a minute has passed since the subject was allowed; if so, it is allowed now."""
-        now = self._clock()
-        if now - self._allowed.get(subject, -math.inf) < _MINUTE:
-            return False
-        self._allowed[subject] = now
-        return True
-
-
 @dataclass
 class _State:
-    """What is open and set in this process."""
+    """The open logs and the settings of this process."""
 
     closing: ExitStack = field(default_factory=ExitStack)
-    conversation_log: str = "off"
-    complaints: OncePerMinute = field(default_factory=OncePerMinute)
-    statm: int = -1  # the open file in which Linux tells a process's memory
+    problem_reports: OncePerMinute = field(default_factory=OncePerMinute)
+    console: LogWriter | None = None
+    files: LogWriter | None = None
+    stderr: LogStream | None = None
+    writers: list[LogWriter] = field(default_factory=list)
 
 
 _state = _State()
 
 
-# ---------------------------------------------------------------- what rooms call to log
+# ---------------------------------------------------------------- logging
 
 
 def debug_with_context(logger: logging.Logger, message: str, /, **context: Any) -> None:
     """Log at DEBUG, with the keywords as the line's `context`."""
-    logger.debug(message, extra={"context": context})
+    log_with_context(logger, logging.DEBUG, message, context)
 
 
-def record_chat(record: ChatRecord) -> None:
-    """Write a chat's one final record. ERROR where it met a bug of ours, WARNING where the vendors failed it."""
-    level = logging.INFO
-    if record.outcome == "internal_error":
-        level = logging.ERROR
-    elif record.outcome.startswith("upstream_error"):
-        level = logging.WARNING
-    context = msgspec.structs.asdict(record) | {"cpu_seconds": round(process_time(), 3), "memory_mb": _memory_mb()}
-    _chat_logger.log(level, "chat finished", extra={"context": context})
+def audit(action: str, **context: Any) -> None:
+    """Write to audit.log: the use of a guarded route, a start, a stop or a signal."""
+    log_with_context(_audit_logger, logging.INFO, action, context)
 
 
-def log_conversation(*, provider: str, model: str | None, query: str, answer: str, outcome: str) -> None:
-    """Write what was asked and answered to conversation.log, or its lengths alone, as the settings say."""
-    if _state.conversation_log == "off":
-        return
-    context: dict[str, Any] = {"provider": provider, "model": model, "outcome": outcome}
-    if _state.conversation_log == "full":
-        context |= {"query": query, "answer": answer}
-    else:
-        context |= {"query_chars": len(query), "answer_chars": len(answer)}
-    _conversation_logger.info("conversation", extra={"context": context})
+def newest_line() -> int:
+    """The number of the newest line in the files, for `wait_for_line`."""
+    return _state.files.newest if _state.files else 0
 
 
-def _memory_mb() -> float:
-    """Resident memory now; the peak on systems that have no /proc."""
-    try:
-        pages = int(os.pread(_state.statm, _STATM_BYTES, 0).split()[1])
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return round(peak / (1 if sys.platform == "darwin" else 1 / 1024) / 2**20, 1)
-    return round(pages * _PAGE_BYTES / 2**20, 1)
+def wait_for_line(number: int) -> None:
+    """Return when this line has reached the operating system, if the disk responds in time."""
+    if _state.files:
+        _state.files.wait_for(number)
 
 
 # ---------------------------------------------------------------- opening and closing
 
 
 def configure_logging(settings: LogSettings) -> None:
-    """Open the logs; what was open before is closed. Raises ValueError for an unknown level."""
+    """Open the logs, and close those open before. Raises ValueError for an unknown level."""
+    level = logging.getLevelNamesMapping().get(settings.level)
+    if level is None:
+        raise ValueError(f"unknown level: {settings.level}")
     shutdown_logging()
-    _state.complaints = OncePerMinute()
+    _state.problem_reports = OncePerMinute()
+    budget = WaitBudget()
+    _state.closing.callback(logger.setLevel, logger.level)
+    logger.setLevel(logging.DEBUG)
+    console = _open_writer(LogWriter(budget, loss_line=console_loss, report_full=lambda: None))
+    stderr = LogStream(sys.stderr)
+    _state.console, _state.stderr = console, stderr
+    _state.closing.callback(setattr, _state, "console", None)
+    _attach(logging.getLogger(), ConsoleHandler(console, stderr), level)
+    _open_files(budget, level, settings)
+
+
+def _open_files(budget: WaitBudget, level: int, settings: LogSettings) -> None:
+    def open_file(name: str) -> LogFileLines:
+        path = settings.directory / name
+        return LogFileLines(path, settings.max_bytes, settings.backup_count, _report_problem)
+
     try:
         settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        _complain(error)
-    _leave_out_what_no_line_has()
-    _open_statm()
-    root, uvicorn_logger = logging.getLogger(), logging.getLogger("uvicorn")
-    for source, level in ((root, logging.WARNING), (uvicorn_logger, logging.INFO), (logger, logging.DEBUG)):
-        _state.closing.callback(source.setLevel, source.level)
-        source.setLevel(level)
-    _attach(root, _Console(), settings.level)
-    _attach(root, _FileHandler("app.log", settings), settings.level)
-    _attach(root, _FileHandler("error.log", settings), "ERROR")
-    _attach(root, _FileHandler("debug.log", settings), "DEBUG")
-    _conversation_logger.propagate = False
-    _state.conversation_log = settings.conversation_log
+        _report_problem(name_exception(error))
+    report_full = partial(_report_problem, "the disk does not take them in time")
+    writer = _open_writer(LogWriter(budget, loss_line=file_loss, report_full=report_full))
+    _state.files = writer
+    _state.closing.callback(setattr, _state, "files", None)
+    levels = {"app.log": level, "error.log": logging.ERROR, "debug.log": logging.DEBUG}
+    files = [(lowest, open_file(name)) for name, lowest in levels.items()]
+    _attach(logging.getLogger(), FileHandler(writer, files), logging.DEBUG)
+    _attach(
+        _audit_logger, FileHandler(writer, [(logging.INFO, open_file("audit.log"))]), logging.INFO
+    )
     if settings.conversation_log != "off":
-        _attach(_conversation_logger, _FileHandler("conversation.log", settings), "INFO")
+        conversations = FileHandler(writer, [(logging.INFO, open_file("conversation.log"))])
+        _attach(_conversation_logger, conversations, logging.INFO)
 
 
 def shutdown_logging() -> None:
-    """Close the logs."""
-    _state.conversation_log = "off"
+    """Close the logs. Remaining lines are written within a second or two, or dropped."""
     _state.closing.close()
 
 
-def _leave_out_what_no_line_has() -> None:
-    """Of each record the caller's place, its thread, process and task, as Python's manual of logging tells."""
-    for name in _UNUSED:
-        if hasattr(logging, name):  # logAsyncioTasks is from Python 3.12 on
-            _state.closing.callback(setattr, logging, name, getattr(logging, name))
-            setattr(logging, name, None)
+def flush_logs(seconds: float = _CLOSE_SECONDS) -> bool:
+    """Wait until all lines are written. Returns False if any writer takes longer than `seconds`."""
+    return all(writer.flush(seconds) for writer in _state.writers)
 
 
-def _open_statm() -> None:
-    with suppress(OSError):
-        _state.statm = os.open("/proc/self/statm", os.O_RDONLY)
-        _state.closing.callback(os.close, _state.statm)
-        _state.closing.callback(setattr, _state, "statm", -1)
+def _restart_writers() -> None:
+    for writer in _state.writers:
+        writer.restart()
 
 
-def _attach(source: logging.Logger, handler: logging.Handler, level: str) -> None:
+os.register_at_fork(after_in_child=_restart_writers)
+
+
+def _open_writer(writer: LogWriter) -> LogWriter:
+    _state.writers.append(writer)
+    _state.closing.callback(writer.close, _CLOSE_SECONDS)
+    _state.closing.callback(_state.writers.remove, writer)
+    return writer
+
+
+def _attach(source: logging.Logger, handler: logging.Handler, level: int) -> None:
     handler.setLevel(level)
-    handler.addFilter(_is_fit_to_log)
+    handler.addFilter(_should_log)
     source.addHandler(handler)
     _state.closing.callback(handler.close)
     _state.closing.callback(source.removeHandler, handler)
 
 
-def _is_fit_to_log(record: logging.LogRecord) -> bool:
-    """Ours, or at least a WARNING. A filter of handlers, for an SDK may set its own loggers' levels."""
+def _should_log(record: logging.LogRecord) -> bool:
+    """Whether to log a line: the gateway's own ones, and others from WARNING up.
+
+    A filter of the handlers, because SDKs set the levels of their loggers.
+    """
     source = record.name.partition(".")[0]
     if source == "gateway":
         return True
     if source == "urllib3":
-        return False  # Sentry's transport, which complains of each of its retries while Sentry is down
+        return False  # Sentry's transport warns about each retry while Sentry is down
     return record.levelno >= (logging.INFO if record.name == "uvicorn.error" else logging.WARNING)
 
 
-def _complain(error: BaseException | None, trouble: str = "LOG LINES ARE BEING LOST") -> None:
-    """Say on stderr, each trouble once a minute at most, that the logs cannot be written or rotated."""
-    if not _state.complaints.allows(trouble):
-        return
-    with suppress(OSError, ValueError):  # a stderr that is closed leaves nowhere to say it
-        print(f"{trouble}: {name_exception(error)}", file=sys.stderr, flush=True)
-
-
-class _FileHandler(logging.Handler):
-    """Writes JSON lines to a file of the settings' folder."""
-
-    def __init__(self, name: str, settings: LogSettings) -> None:
-        super().__init__()
-        self._file = LogFile(
-            settings.directory / name, max_bytes=settings.max_bytes, backup_count=settings.backup_count
+def _report_problem(cause: str, problem: str = "LOG LINES ARE BEING LOST") -> None:
+    """Report a problem of the logs on stderr, each at most once a minute."""
+    if _state.problem_reports.allows(problem) and _state.console and _state.stderr:
+        _state.console.write(
+            f"{problem}: {cause}\n".encode(errors="backslashreplace"), [_state.stderr]
         )
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the record's line."""
-        try:
-            self._file.write(log_line(record))
-        except RotationError as error:
-            _complain(error.__cause__, "A LOG CANNOT BE ROTATED AND GROWS")
-        except Exception as error:  # noqa: BLE001 - whatever it is, the chat goes on
-            _complain(error)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-        super().close()
-
-
-class _Console(logging.StreamHandler[TextIO]):
-    """Lines for a person, on stderr."""
-
-    def __init__(self) -> None:
-        super().__init__(sys.stderr)
-        self.setFormatter(ConsoleFormatter())
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Nothing: stderr itself has failed, and the files have the line."""

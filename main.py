@@ -1,80 +1,116 @@
-"""Puts the house together: the app, its life from start to stop, and the command line. No logic of its own.
+"""Assembles the gateway: the app, its lifespan and the command line. Contains no other logic.
 
-`python main.py` serves; `python main.py keys new NAME` makes a gateway key.
+`python main.py` serves; `python main.py --help` lists the other commands.
 """
 
 from __future__ import annotations
 
+import signal
+import sys
+
+if __name__ == "__main__":
+    # The imports below take a second or more. Until the server handles signals, PID 1 of a
+    # container would ignore SIGTERM. There is nothing to drain yet, so exit at once.
+    for _number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(_number, lambda _number, _frame: sys.exit(0))
+
 import argparse
 import gc
-import sys
+import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from uvicorn.config import STARTUP_FAILURE
 
 from aiproviders import Gateway
-from configuration import VERSION, ConfigurationError, Settings, load_settings, new_gateway_key, startup_warnings
-from error_reporting import SentrySettings, configure_sentry, shutdown_sentry
-from logging_config import LogSettings, configure_logging, logger, shutdown_logging
-from models import GatewayError
-from providers.factory import ProviderFactory
-from redaction import hide_secrets
-from simulator import Simulator
-from web.drain import Chats, Drain, keep_signals
-from web.errors import handle_error
-from web.guards import BodyRoom, OriginGuard, StreamLimit
-from web.listeners import Listeners
-from web.middleware import LastResortMiddleware, RequestIdMiddleware
-from web.openapi import describe
-from web.page import page_files
-from web.routes import House, router
-from web.server import http_protocol
-from web.workers import Supervisor
-
-_WORKER_ANSWER_SECONDS = 30  # a new worker imports before it answers its parent, for long where the machine is busy
-_CLIENT_KEEP_ALIVE_SECONDS = 75  # above nginx's 60, so that it never reuses a connection that is being closed
-# A stream makes no garbage in cycles, but has hundreds of objects. With Python's own thresholds, all of
-# them are examined three times while a thousand streams open, for up to 90 ms each.
-_GARBAGE_THRESHOLDS = (5_000, 50, 20)
-_EXPOSED_HEADERS = (
-    "X-Request-ID",
-    "X-Gateway-Provider",
-    "X-Gateway-Model",
-    "X-Gateway-Fallback",
-    "X-Gateway-Demo",
-    "Retry-After",
+from cluster.state_store import MemoryStateStore
+from configuration import (
+    VERSION,
+    ConfigurationError,
+    Settings,
+    load_settings,
+    new_gateway_key,
+    startup_warnings,
 )
+from logging_config import LogSettings, audit, configure_logging, logger, shutdown_logging
+from models import GatewayError
+from providers.capabilities import check_capabilities
+from providers.factory import ProviderFactory
+from providers.model_row import describe_model
+from server.http_protocol import http_protocol
+from server.listeners import Listeners
+from server.signals import keep_signals
+from server.workers import Supervisor
+from simulator import SIMULATED_KEY, Simulator
+from streams.pauses import pauses
+from telemetry.error_reporting import SentrySettings, configure_sentry, shutdown_sentry
+from telemetry.redaction import hide_secrets
+from telemetry.sinks import chat_sinks
+from web.bodies import PendingBodies
+from web.cors import CorsMiddleware
+from web.drain import Chats, Drain
+from web.errors import handle_error
+from web.host_guard import HostGuard
+from web.limits import StreamLimit
+from web.middleware import LastResortMiddleware, RequestIdMiddleware
+from web.openapi import OpenApiDocument
+from web.origin_guard import OriginGuard, Origins
+from web.page import PageFiles
+from web.paths import PrefixMiddleware
+from web.response_policy import ResponsePolicyMiddleware
+from web.routes import router
+from web.services import Services
+from web.stranger_lines import StrangerLines
+
+# a new worker imports the SDKs before it answers, which is slow on a busy machine
+_WORKER_ANSWER_SECONDS = 30
+# A stream has hundreds of objects, but creates no reference cycles. With Python's default
+# thresholds, opening a thousand streams would cause three collections over all of them, of up to 90
+# ms each.
+_GARBAGE_THRESHOLDS = (5_000, 50, 20)
 
 
 def create_app(settings: Settings, factory: ProviderFactory | None = None) -> FastAPI:
-    """The gateway as an ASGI app. A factory that is given is used, and closed, in place of one from the settings."""
+    """The gateway as an ASGI app.
+
+    A given factory is used, and closed, instead of one made from the settings.
+    """
     app = FastAPI(
-        title="AI chat gateway", version=VERSION, lifespan=_lifespan(settings, factory), redirect_slashes=False
+        title="AI chat gateway",
+        version=VERSION,
+        lifespan=_lifespan(settings, factory),
+        redirect_slashes=False,
+        openapi_url=None,  # served by web/routes.py
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.drain = Drain(settings.drain_grace_seconds, settings.drain_timeout_seconds)
     for kind in (GatewayError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle_error)
+    origins = Origins(settings.cors_origins)
     app.add_middleware(LastResortMiddleware)
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
-        expose_headers=_EXPOSED_HEADERS,
-    )
-    app.add_middleware(OriginGuard, origins=settings.cors_origins)
-    app.add_middleware(RequestIdMiddleware)
+    app.add_middleware(OriginGuard, origins=origins)
+    if settings.checks_hosts:
+        app.add_middleware(
+            HostGuard, allowed=settings.allowed_hosts, local_only=settings.is_local_only
+        )
+    app.add_middleware(CorsMiddleware, origins=origins, headers=settings.cors_headers)
+    app.add_middleware(ResponsePolicyMiddleware)
+    app.state.stranger_lines = StrangerLines()
+    app.add_middleware(RequestIdMiddleware, stranger_lines=app.state.stranger_lines)
+    if settings.root_path or settings.trusted_proxies:
+        app.add_middleware(
+            PrefixMiddleware, root_path=settings.root_path or "", proxies=settings.trusted_proxies
+        )
     app.include_router(router)
-    app.mount("/static", page_files())
-    app.openapi = partial(describe, app)  # type: ignore[method-assign]
+    app.mount("/static", PageFiles())
+    app.state.openapi = OpenApiDocument(app)
     return app
 
 
@@ -82,33 +118,41 @@ def _lifespan(
     settings: Settings, factory: ProviderFactory | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def live(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             _open_logs(settings)
             stack.callback(shutdown_logging)
+            stack.callback(app.state.stranger_lines.close)
+            stack.callback(audit, "gateway stopped", process=os.getpid())
             stack.callback(shutdown_sentry)
-            lived = await _with_demo(settings, stack)
+            stack.enter_context(pauses.watched())
+            active = settings
+            if settings.demo_mode:
+                simulator = await stack.enter_async_context(Simulator(remembered=0))
+                active = settings.with_demo(simulator.base_urls, SIMULATED_KEY)
             gateway = Gateway(
-                factory or ProviderFactory(lived.providers),
-                system_prompt=lived.system_prompt,
-                health_cache_seconds=lived.health_cache_seconds,
+                factory or ProviderFactory(active.providers),
+                system_prompt=active.system_prompt,
+                health_cache_seconds=active.health_cache_seconds,
+                max_prompt_bytes=active.max_pending_bytes,
+                states=MemoryStateStore(active.max_states, active.max_state_bytes),
+                sinks=chat_sinks(active),
             )
             stack.push_async_callback(gateway.aclose)
             await gateway.factory.warm()
-            _say_what_is_served(lived, gateway)
-            app.state.house = House(
-                settings=lived,
-                gateway=gateway,
-                streams=StreamLimit(lived.max_streams),
-                bodies=BodyRoom(lived.max_body_bytes),
-                drain=app.state.drain,
-            )
+            _log_startup(active, gateway)
+            audit("gateway started", process=os.getpid(), version=VERSION)
+            bodies = PendingBodies(active.max_pending_bytes)
+            stack.callback(bodies.close)
+            streams = StreamLimit(active.max_streams)
+            app.state.services = Services(active, gateway, streams, bodies, app.state.drain)
             gc.collect()
-            gc.freeze()  # a full collection over all that the SDKs loaded would stop the loop for 130 ms
+            # without it, a full collection over the SDKs' objects would block the loop for 130 ms
+            gc.freeze()
             gc.set_threshold(*_GARBAGE_THRESHOLDS)
             yield
 
-    return live
+    return lifespan
 
 
 def _open_logs(settings: Settings) -> None:
@@ -133,15 +177,7 @@ def _open_logs(settings: Settings) -> None:
     )
 
 
-async def _with_demo(settings: Settings, stack: AsyncExitStack) -> Settings:
-    """In demo mode, the settings whose providers talk to a simulator that lives as long as the app."""
-    if not settings.demo_mode:
-        return settings
-    simulator = await stack.enter_async_context(Simulator(remembered=0))
-    return settings.with_demo(simulator.base_urls)
-
-
-def _say_what_is_served(settings: Settings, gateway: Gateway) -> None:
+def _log_startup(settings: Settings, gateway: Gateway) -> None:
     for warning in startup_warnings(settings):
         logger.warning(warning)
     for provider in gateway.factory.built.values():
@@ -150,24 +186,28 @@ def _say_what_is_served(settings: Settings, gateway: Gateway) -> None:
             if model in ending:
                 logger.warning("%s: the model %s ends on %s", provider.name, model, ending[model])
     if settings.demo_mode:
-        logger.warning("DEMO MODE: no vendor is asked; a simulator answers. Set a vendor's key in .env to change that.")
+        logger.warning(
+            "DEMO MODE: no vendor is asked; a simulator answers. "
+            "Set a vendor's key in .env to change that."
+        )
     logger.info("gateway %s serves %s", VERSION, ", ".join(gateway.factory.built) or "no provider")
 
 
 def load_app() -> FastAPI:
-    """The app of one process that uvicorn serves; from here on the process's signals drain it."""
+    """The app of one process, called by uvicorn. From now on the process's signals drain it."""
     app = create_app(load_settings())
     app.state.signals = keep_signals(app.state.drain, lambda: _chats(app))
     return app
 
 
 def _chats(app: FastAPI) -> Chats | None:
-    house: House | None = getattr(app.state, "house", None)  # None: not started yet
-    return Chats(house.streams, house.gateway.end_chats) if house else None
+    # None before the app has started
+    services: Services | None = getattr(app.state, "services", None)
+    return Chats(services.streams, services.gateway.end_chats) if services else None
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
-    """How uvicorn serves the app, as arguments of `uvicorn.Config`."""
+    """The keyword arguments of `uvicorn.Config`."""
     return {
         "host": settings.host,
         "port": settings.port,
@@ -175,29 +215,39 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "http": http_protocol(settings),
         "ws": "none",
         "log_config": None,
+        "log_level": "info",
         "access_log": False,
         "server_header": False,
         "proxy_headers": bool(settings.trusted_proxies),
         "forwarded_allow_ips": list(settings.trusted_proxies),
-        "timeout_keep_alive": _CLIENT_KEEP_ALIVE_SECONDS,
+        "timeout_keep_alive": settings.keep_alive_seconds,
         "timeout_graceful_shutdown": int(settings.drain_timeout_seconds),
         "timeout_worker_healthcheck": _WORKER_ANSWER_SECONDS,
     }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line. Returns the exit status: 2 where the configuration is wrong."""
-    parser = argparse.ArgumentParser(description="The AI chat gateway. Without a command it serves.")
+    """Run the command line. Returns the exit status: 2 if the configuration is wrong."""
+    parser = argparse.ArgumentParser(
+        description="The AI chat gateway. Without a command it serves."
+    )
     commands = parser.add_subparsers(dest="command")
     keys = commands.add_parser("keys", help="make gateway keys").add_subparsers(required=True)
     keys.add_parser("new", help="make a key").add_argument("name")
+    model = commands.add_parser("model", help="print what the gateway knows of a model")
+    model.add_argument("name", help="its name, or PROVIDER/NAME")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "keys":
             key, entry = new_gateway_key(chosen.name)
-            print(f"The key, shown only now:   {key}\nIts entry for .env:        GATEWAY_API_KEYS={entry}")
+            print(f"The key, shown only now:   {key}")
+            print(f"Its entry for .env:        GATEWAY_API_KEYS={entry}")
             return 0
         settings = load_settings()
+        check_capabilities(settings.capabilities_file)
+        if chosen.command == "model":
+            print(describe_model(settings, chosen.name))
+            return 0
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
@@ -206,18 +256,39 @@ def main(arguments: list[str] | None = None) -> int:
 
 def serve(settings: Settings) -> int:
     """Serve until a signal. Returns the exit status."""
-    config = uvicorn.Config("main:load_app", factory=True, workers=settings.workers, **server_options(settings))
-    if settings.workers == 1:
-        uvicorn.Server(config).run()
-        return 0
-    _open_logs(settings)  # the supervisor, too, has things to say
-    drain_seconds = settings.drain_grace_seconds + settings.drain_timeout_seconds
+    config = uvicorn.Config(
+        "main:load_app", factory=True, workers=settings.workers, **server_options(settings)
+    )
     try:
+        # before the SDKs are loaded, so that a port in use is reported at once
         listeners = Listeners(config)
     except OSError as error:
-        logger.error("cannot listen at %s port %d: %s", settings.host, settings.port, error)
+        is_known = error.errno is not None and error.errno > 0
+        reason = os.strerror(error.errno or 0) if is_known else str(error.strerror or error)
+        print(
+            f"cannot listen at {settings.host} port {settings.port}: {reason.lower()}",
+            file=sys.stderr,
+        )
         return STARTUP_FAILURE
-    return Supervisor(config, listeners, drain_seconds).run()
+    if settings.workers == 1:
+        _Server(config).run([listeners[0]])
+        return 0
+    _open_logs(settings)  # for the supervisor's own log lines
+    logger.info("running on %s", listeners.url)
+    return Supervisor(
+        config, listeners, settings.drain_grace_seconds + settings.drain_timeout_seconds
+    ).run()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server on a socket that listens already.
+
+    Logs its address, as uvicorn does for its own sockets.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._log_started_message(sockets or [])
 
 
 if __name__ == "__main__":

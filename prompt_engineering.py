@@ -1,75 +1,168 @@
-"""From a client's messages to the prompt that a provider receives. Pure functions, no vendor.
+"""From a client's chat to the prompt that a provider receives. Pure functions, no vendor.
 
 The rules, in their order:
 
-1. System prompt: the provider's own (`<VENDOR>_SYSTEM_PROMPT`) where it is set, else the generic one; below it, after
-   an empty line, the client's system messages in their order, wherever they stand in the list.
-2. Empty messages are left out: a text of white space alone is empty, an image is not.
-3. Neighbours of one role become one turn, their texts joined by an empty line.
+1. System prompt: the provider's own (`<VENDOR>_SYSTEM_PROMPT`) if it is set, else the generic one;
+   below it, after an empty line, the client's system messages in their order.
+2. Empty turns are left out: a text of white space alone is empty, an image, a call or a result is
+   not. A turn of reasoning alone is empty, too.
+3. Adjacent turns of one role become one, their texts joined by an empty line.
 4. The first turn is the user's: an assistant's greeting before it is left out.
-5. The last turn is the user's: what an assistant said last is left out, for no default model continues it.
+5. The last turn is the user's: a final turn of the assistant is left out, since no default model
+   continues it.
+6. The results of a turn's calls are the first parts of the next turn, in the order of the calls.
+   Each call has one: of several the first, if there is none an error. The parts of any other result
+   become parts of the user's turn.
+7. A call's id is unique, and in the characters and length that every vendor accepts; any other is
+   replaced in the call and in its result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+from itertools import groupby
 
-from models import ChatRequest, GatewayError, ImagePart, Message, Prompt, TextPart, Turn
+import msgspec
 
-GENERIC_SYSTEM_PROMPT = (
-    "You are a helpful assistant. Answer truthfully and to the point, in the language of the question, and say so "
-    "when you do not know. Use Markdown where it helps the reader."
+from models import (
+    Chat,
+    GatewayError,
+    Image,
+    Part,
+    Prompt,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolResult,
+    Turn,
 )
 
+GENERIC_SYSTEM_PROMPT = (
+    "You are a helpful assistant. Answer truthfully and to the point, in the language of the "
+    "question, and say so when you do not know. Use Markdown where it helps the reader."
+)
 
-def build_prompt(request: ChatRequest, system_prompt: str | None) -> Prompt:
-    """The prompt for a provider whose configured system prompt is given. Raises GatewayError `invalid_request`."""
-    turns = _trim(_merge(_turns(request.messages)))
+_PLAIN = {Text, Image}
+_FITTING_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_NO_RESULT = "The tool returned no result."
+
+
+def build_prompt(chat: Chat, system_prompt: str | None) -> Prompt:
+    """Build the prompt for a provider with this configured system prompt.
+
+    Raises GatewayError `invalid_request` if the user has said nothing.
+    """
+    filled: list[Turn] = []
+    kinds: set[type] = set()
+    for turn in chat.turns:
+        parts = tuple(part for part in turn.parts if type(part) is not Text or part.text.strip())
+        of_turn = {type(part) for part in parts}
+        if of_turn - {Reasoning}:
+            filled.append(Turn(turn.role, parts))
+            kinds |= of_turn
+    turns = [
+        Turn(role, tuple(_join([turn.parts for turn in adjacent])))
+        for role, adjacent in groupby(filled, key=lambda turn: turn.role)
+    ]
+    if turns and turns[0].role == "assistant":
+        del turns[0]
+    if turns and turns[-1].role == "assistant":
+        del turns[-1]
     if not turns:
         raise GatewayError("invalid_request", "There is no user message with content.")
-    return Prompt(combine_system(system_prompt, request.messages), tuple(turns))
+    is_plain = kinds <= _PLAIN
+    if not is_plain:
+        turns = _pair_calls(turns)
+    system = combine_system(system_prompt, chat.system)
+    return Prompt(system, tuple(turns), chat.options, is_plain)
 
 
-def combine_system(system_prompt: str | None, messages: Iterable[Message]) -> str:
-    """Rule 1. An empty string as the configured prompt leaves the client's alone."""
-    own = GENERIC_SYSTEM_PROMPT if system_prompt is None else system_prompt
-    theirs = (message.text for message in messages if message.role == "system")
-    return "\n\n".join(text.strip() for text in (own, *theirs) if text.strip())
+def combine_system(configured: str | None, texts: Iterable[str]) -> str:
+    """Apply rule 1. If the configured prompt is an empty string, only the client's remain."""
+    first = GENERIC_SYSTEM_PROMPT if configured is None else configured
+    return "\n\n".join(text.strip() for text in (first, *texts) if text.strip())
 
 
-def _turns(messages: Iterable[Message]) -> Iterable[Turn]:
-    for message in messages:
-        parts = _parts(message)
-        if parts and message.role != "system":
-            yield Turn(message.role, parts)
+def fitting_id(call_id: str) -> str:
+    """The id itself if every vendor accepts it, else one that is derived from it."""
+    if _FITTING_ID.fullmatch(call_id):
+        return call_id
+    return f"call_{sha256(call_id.encode()).hexdigest()[:24]}"
 
 
-def _parts(message: Message) -> tuple[TextPart | ImagePart, ...]:
-    if isinstance(message.content, str):
-        return (TextPart(type="text", text=message.content),) if message.content.strip() else ()
-    return tuple(part for part in message.content if isinstance(part, ImagePart) or part.text.strip())
+def _join(turns: list[tuple[Part, ...]]) -> list[Part]:
+    """Join the parts of several turns; adjacent texts of two turns become one.
+
+    Takes linear time, and no step per part: there may be thousands of turns, or of parts.
+    """
+    joined: list[Part] = []
+    adjacent: list[str] = []  # the text of the last part, and the texts that continue it
+    for parts in turns:
+        first, rest = parts[0], parts
+        if adjacent and isinstance(first, Text):
+            adjacent.append(first.text)
+            rest = parts[1:]
+        if rest:
+            _join_texts(joined, adjacent)
+            joined.extend(rest)
+            last = rest[-1]
+            adjacent = [last.text] if isinstance(last, Text) else []
+    _join_texts(joined, adjacent)
+    return joined
 
 
-def _merge(turns: Iterable[Turn]) -> list[Turn]:
-    merged: list[Turn] = []
-    for turn in turns:
-        if merged and merged[-1].role == turn.role:
-            merged[-1] = Turn(turn.role, _join(merged[-1].parts, turn.parts))
-        else:
-            merged.append(turn)
-    return merged
+def _join_texts(joined: list[Part], adjacent: list[str]) -> None:
+    if len(adjacent) > 1:
+        joined[-1] = Text("\n\n".join(adjacent))
 
 
-def _join(
-    before: tuple[TextPart | ImagePart, ...], after: tuple[TextPart | ImagePart, ...]
-) -> tuple[TextPart | ImagePart, ...]:
-    last, first = before[-1], after[0]
-    if isinstance(last, TextPart) and isinstance(first, TextPart):
-        return (*before[:-1], TextPart(type="text", text=f"{last.text}\n\n{first.text}"), *after[1:])
-    return (*before, *after)
+def _pair_calls(turns: list[Turn]) -> list[Turn]:
+    """Apply rules 6 and 7 to turns that alternate, from the user's first to the user's last."""
+    paired = [Turn("user", _free_results(turns[0].parts))]
+    ids: set[str] = set()
+    for asked, answered in zip(turns[1::2], turns[2::2], strict=True):
+        results: dict[str, list[ToolResult]] = {}
+        for part in answered.parts:
+            if isinstance(part, ToolResult):
+                results.setdefault(part.call_id, []).append(part)
+        parts: list[Part] = []
+        pairs: list[ToolResult] = []
+        for part in asked.parts:
+            if not isinstance(part, ToolCall):
+                parts.append(part)
+                continue
+            given = results.get(part.id)
+            result = given.pop(0) if given else ToolResult(part.id, (Text(_NO_RESULT),), True)
+            call_id = _unique_id(part.id, ids)
+            parts.append(msgspec.structs.replace(part, id=call_id))
+            pairs.append(msgspec.structs.replace(result, call_id=call_id))
+        left = {id(result) for given in results.values() for result in given}
+        others = tuple(
+            part for part in answered.parts if type(part) is not ToolResult or id(part) in left
+        )
+        paired.append(Turn("assistant", tuple(parts)))
+        paired.append(Turn("user", (*pairs, *_free_results(others))))
+    return paired
 
 
-def _trim(turns: Sequence[Turn]) -> Sequence[Turn]:
-    first = 1 if turns and turns[0].role == "assistant" else 0
-    last = len(turns) - 1 if turns and turns[-1].role == "assistant" else len(turns)
-    return turns[first:last]
+def _free_results(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The parts of a user's turn, with those of its results in the place of each."""
+    freed: list[Part] = []
+    for part in parts:
+        match part:
+            case ToolResult(parts=inner):
+                freed.extend(inner or (Text(_NO_RESULT),))
+            case _:
+                freed.append(part)
+    return tuple(freed)
+
+
+def _unique_id(call_id: str, taken: set[str]) -> str:
+    """An id that fits and is not taken, and is taken from now on; the same for the same history."""
+    unique = fitting_id(call_id)
+    while unique in taken:
+        unique = fitting_id(f"{unique} {len(taken)}")  # another one each time
+    taken.add(unique)
+    return unique

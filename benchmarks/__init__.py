@@ -1,1 +1,1 @@
-"""What the gateway costs, measured beside others in the same run: `make bench`, `make bench-peers`."""
+"""The gateway's costs, measured beside others in one run: `make bench`, `make bench-peers`."""

@@ -1,4 +1,4 @@
-"""What came of a request: its bytes with the time of each read, judged when the load is over and costs nobody."""
+"""The answer to a request: its bytes with the time of each read, evaluated after the load."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LAST_CHUNK = b"0\r\n\r\n"
 
 @dataclass(slots=True)
 class Answer:
-    """One answer as it came, by the monotonic clock."""
+    """One answer as it was received, with monotonic times."""
 
     asked_at: float
     reads: list[bytes] = field(default_factory=list)
@@ -25,51 +25,52 @@ class Answer:
 
     @property
     def status(self) -> int:
-        """The HTTP status; 0 where there was none."""
+        """The HTTP status; 0 if there was none."""
         first = self.reads[0].split(None, 2) if self.reads else []
         return int(first[1]) if len(first) > 1 else 0
 
     @property
     def body(self) -> bytes:
-        """What came of the body, without the chunks' sizes."""
+        """What was received of the body, without the chunks' sizes."""
         return unchunk(b"".join(self.reads))
 
     @property
     def has_ended(self) -> bool:
-        """Whether the stream's end mark came, and after it the end of the HTTP message."""
-        return bool(self.reads) and self._raw_end().endswith(_LAST_CHUNK) and self.body.endswith(_END)
+        """Whether the end mark was received, and after it the end of the HTTP message."""
+        return (
+            bool(self.reads)
+            and b"".join(self.reads[-2:]).endswith(_LAST_CHUNK)
+            and self.body.endswith(_END)
+        )
 
     @property
     def text(self) -> bytes:
-        """What the deltas join to."""
+        """The text of all deltas."""
         return b"".join(_CONTENT.findall(self.body))
 
     def is_whole(self, deltas: int) -> bool:
-        """Whether it ended, and is the text of one of the simulator's loads, of so many deltas."""
+        """Whether it ended, and has the text of a load of the simulator with this many deltas."""
         return self.has_ended and is_load(self.text, deltas)
 
     def first_content_ms(self) -> float | None:
-        """From the request to the first content; None where there was none."""
+        """From the request to the first content; None if there was none."""
         found = _CONTENT.search(b"".join(self.reads))
         return 1000 * (self._arrival([found.end()])[0] - self.asked_at) if found else None
 
     def delays_ms(self) -> list[float]:
-        """How long each stamped delta was on its way, from the vendor's write to our read."""
+        """The time from the vendor's write to our read, for each stamped delta."""
         found = list(_STAMP.finditer(b"".join(self.reads)))
         arrivals = self._arrival([match.end() for match in found])
         return [1000 * at - int(match[1]) / 1000 for at, match in zip(arrivals, found, strict=True)]
 
     def _arrival(self, places: list[int]) -> list[float]:
-        """When the bytes up to each place had come."""
+        """When the bytes up to each place had been received."""
         starts = [0, *accumulate(map(len, self.reads))]
         return [self.times[bisect_right(starts, place - 1) - 1] for place in places]
 
-    def _raw_end(self) -> bytes:
-        return b"".join(self.reads[-2:])
-
 
 def unchunk(raw: bytes) -> bytes:
-    """A chunked response's body, as far as it came."""
+    """A chunked response's body, as far as it was received."""
     body, place = [], raw.find(b"\r\n\r\n") + 4
     while place >= 4 and (line_end := raw.find(b"\r\n", place)) > 0:
         size = int(raw[place:line_end].partition(b";")[0] or b"0", 16)
@@ -81,7 +82,7 @@ def unchunk(raw: bytes) -> bytes:
 
 
 def is_load(text: bytes, deltas: int) -> bool:
-    """Whether this is the text of a paced, stamped or burst model: nothing missing, doubled or out of order."""
+    """Whether nothing is missing, doubled or out of order in the text of a simulator's load."""
     if text.startswith(b" "):
         return text == _numbers(deltas)
     stamps = [text[start : start + _STAMP_DIGITS] for start in range(0, len(text), _STAMP_DIGITS)]

@@ -1,4 +1,7 @@
-"""Who is measured: a process, and where it is asked. The vendor itself is one: the yardstick of delays."""
+"""What is measured: a process and the address of its API.
+
+The vendor itself is one, as the reference for delays.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,28 @@ from benchmarks.processes import NO_VARIABLES, Process, gateway
 
 VENDOR_PATH = "/openai/v1/chat/completions"
 PROVIDERS = {"gpt": "OPENAI", "claude": "ANTHROPIC", "gemini": "GEMINI", "groq": "GROQ"}
-OURS, DIRECT, NGINX, PORTKEY, LITELLM, ANY_LLM = "gpt", "direct", "nginx", "portkey", "litellm", "any_llm"
+OURS, DIRECT, NGINX, PORTKEY, LITELLM, ANY_LLM = (
+    "gpt",
+    "direct",
+    "nginx",
+    "portkey",
+    "litellm",
+    "any_llm",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One under measurement. A slow one gets shorter streams, so that a round ends; `most` streams it bears at once."""
+    """A program to measure.
+
+    A slow one gets shorter streams; `limit` is how many it handles at once.
+    """
 
     name: str
     process: Process
     target: Callable[[str], Target]  # by the vendor's model
     is_slow: bool = False
-    most: int = 10_000
+    limit: int = 10_000
 
 
 @contextmanager
@@ -34,10 +47,10 @@ def gateways(
     providers: Sequence[str] = (OURS,),
     variables: Mapping[str, str] = NO_VARIABLES,
 ) -> Iterator[list[Contender]]:
-    """Our gateway with these providers, each with the one model; a contender each, named as its provider."""
+    """Our gateway, as one contender for each of these providers, which all have the one model."""
     models = {PROVIDERS[provider]: model for provider in providers}
     fallbacks = {f"{prefix}_MODEL_FALLBACK": model for prefix in models}
-    chosen = {"DRAIN_GRACE_SECONDS": "0"} | fallbacks | dict(variables)  # no load balancer has to see it go
+    chosen = {"DRAIN_GRACE_SECONDS": "0"} | fallbacks | dict(variables)  # there is no load balancer
     with gateway(vendor.port, models, folder, chosen) as process:
         yield [Contender(name, process, _asked_of(process.port, name)) for name in providers]
 
@@ -47,5 +60,7 @@ def _asked_of(port: int, provider: str) -> Callable[[str], Target]:
 
 
 def plain(name: str, process: Process) -> Contender:
-    """The vendor, or a proxy that passes everything on to it."""
-    return Contender(name, process, lambda model: Target.vendor(name, process.port, VENDOR_PATH, model))
+    """The vendor, or a proxy that forwards everything to it."""
+    return Contender(
+        name, process, lambda model: Target.vendor(name, process.port, VENDOR_PATH, model)
+    )

@@ -1,4 +1,7 @@
-"""The load: many streams at once over bare sockets. While it runs it only keeps what comes, and when."""
+"""The load: many streams at once over plain sockets.
+
+While it runs, it only stores what is received, and when.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import msgspec
 
 from benchmarks.answers import Answer
 
-_QUESTION = {"role": "user", "content": "Tell me something."}
+_QUESTION = {"role": "user", "content": "Say something now."}
 _CHAT = {"messages": [_QUESTION], "stream": True}
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 _CONTENT = b'"content":"'
@@ -23,7 +26,7 @@ _EMPTY_CONTENT = b'"content":""'
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to ask: a port, a path, the body that this wire wants, and headers, each a line."""
+    """A request's target: port, path, the body for this wire, and headers, one a line."""
 
     name: str
     port: int
@@ -33,12 +36,17 @@ class Target:
 
     @classmethod
     def gateway(cls, port: int, provider: str, messages: Sequence[object] = (_QUESTION,)) -> Target:
-        """The gateway's own wire."""
-        return cls("gateway", port, f"/chat/{provider}", msgspec.json.encode(_CHAT | {"messages": messages}))
+        """The gateway's native protocol."""
+        return cls(
+            "gateway",
+            port,
+            f"/chat/{provider}",
+            msgspec.json.encode(_CHAT | {"messages": messages}),
+        )
 
     @classmethod
     def vendor(cls, name: str, port: int, path: str, model: str, **more: object) -> Target:
-        """OpenAI's wire: the simulator itself, or what speaks it before it."""
+        """OpenAI's protocol, of the simulator or of a gateway in front of it."""
         return cls(name, port, path, msgspec.json.encode(_CHAT | {"model": model, **more}))
 
     @property
@@ -55,7 +63,7 @@ class Target:
 
 
 class Connection(asyncio.Protocol):
-    """One client: asks one thing after another, and keeps what comes."""
+    """One client: sends one request after another, and stores what it receives."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -79,12 +87,16 @@ class Connection(asyncio.Protocol):
         self._is_chunked = self._is_chunked or b"chunked" in data
         if not self.begun.done() and _CONTENT in data.replace(_EMPTY_CONTENT, b""):
             self.begun.set_result(None)
-        self._tail = (self._tail + data)[-len(_LAST_CHUNK) :] if len(data) < len(_LAST_CHUNK) else data[-7:]
-        if self._tail == _LAST_CHUNK or (not self._is_chunked and _is_all(b"".join(self.answer.reads))):
+        self._tail = (
+            (self._tail + data)[-len(_LAST_CHUNK) :] if len(data) < len(_LAST_CHUNK) else data[-7:]
+        )
+        if self._tail == _LAST_CHUNK or (
+            not self._is_chunked and _is_all(b"".join(self.answer.reads))
+        ):
             self._settle()
 
     def ask(self, request: bytes) -> asyncio.Future[None]:
-        """Send the request; the future is done when its answer has ended, however it did."""
+        """Send the request. The future completes when its answer has ended in any way."""
         self._over, self.begun = self._loop.create_future(), self._loop.create_future()
         self._tail, self._is_chunked = b"", False
         self.answer = Answer(time.monotonic())
@@ -102,7 +114,7 @@ class Connection(asyncio.Protocol):
 
 
 def _is_all(data: bytes) -> bool:
-    """Whether this is a whole answer that tells its length, as an error is."""
+    """Whether this is a complete answer with a Content-Length, such as an error."""
     head, _, body = data.partition(b"\r\n\r\n")
     length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
     return bool(length) and len(body) >= int(length)
@@ -110,7 +122,7 @@ def _is_all(data: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a load brought: the answers, its seconds, and the CPU seconds that the load itself took."""
+    """The answers of a load, its duration, and the CPU seconds that the load itself took."""
 
     answers: list[Answer]
     seconds: float
@@ -128,18 +140,22 @@ class Result:
 
     @property
     def first_content_ms(self) -> list[float]:
-        """From each request to its first content, where there was some."""
-        return [delay for answer in self.answers if (delay := answer.first_content_ms()) is not None]
+        """From each request to its first content, for those that had any."""
+        return [
+            delay for answer in self.answers if (delay := answer.first_content_ms()) is not None
+        ]
 
     def count_whole(self, deltas: int) -> int:
-        """How many are whole, to the last character, as the simulator's loads of so many deltas are."""
+        """How many are complete, to the last character, as loads of this many deltas."""
         return sum(answer.is_whole(deltas) for answer in self.answers)
 
 
-async def run(target: Target, streams: int, *, at_once: int, stagger_seconds: float = 0.0) -> Result:
-    """Ask for so many streams, each on its own connection, never more than `at_once` open.
+async def run(
+    target: Target, streams: int, *, at_once: int, stagger_seconds: float = 0.0
+) -> Result:
+    """Ask for `streams` streams, each on its own connection, with at most `at_once` open.
 
-    The openings are spread over the stagger.
+    Their starts are spread over the stagger.
     """
     places = asyncio.Semaphore(at_once)
     request = target.request
@@ -158,7 +174,7 @@ async def run(target: Target, streams: int, *, at_once: int, stagger_seconds: fl
 
 
 async def run_for(target: Target, clients: int, seconds: float) -> Result:
-    """Have so many clients ask for so many seconds, each again on its own connection as soon as it has its answer."""
+    """Have `clients` clients ask for `seconds` seconds, each again as soon as it has its answer."""
     request, answers = target.request, list[Answer]()
 
     async def ask_again() -> None:
@@ -167,7 +183,8 @@ async def run_for(target: Target, clients: int, seconds: float) -> Result:
             if not connection.is_open:
                 connection = await _connect(target)
             await connection.ask(request)
-            if connection.is_open or connection.answer.reads:  # else it was closed for its age as we asked
+            # else it was closed for its age as we asked
+            if connection.is_open or connection.answer.reads:
                 answers.append(connection.answer)
         connection.leave()
 
@@ -178,7 +195,7 @@ async def run_for(target: Target, clients: int, seconds: float) -> Result:
 
 @asynccontextmanager
 async def held(target: Target, streams: int, at_once: int) -> AsyncIterator[list[Answer]]:
-    """So many streams at their first content, and still open; they are left at the end."""
+    """This many streams at their first content; they are closed at the end of the block."""
     places = asyncio.Semaphore(at_once)
     request = target.request
 
@@ -188,7 +205,8 @@ async def held(target: Target, streams: int, at_once: int) -> AsyncIterator[list
             over = connection.ask(request)
             await connection.begun
             if over.done():
-                raise RuntimeError(f"{target.name}: a stream ended early: {b''.join(connection.answer.reads)[:300]!r}")
+                received = b"".join(connection.answer.reads)[:300]
+                raise RuntimeError(f"{target.name}: a stream ended early: {received!r}")
             return connection
 
     connections = await asyncio.gather(*(begin() for _ in range(streams)))
@@ -200,7 +218,7 @@ async def held(target: Target, streams: int, at_once: int) -> AsyncIterator[list
 
 
 async def leave_midway(target: Target, after_seconds: float) -> None:
-    """One client that asks, and leaves while its stream is under way."""
+    """Ask as one client, and disconnect during the stream."""
     connection = await _connect(target)
     with suppress(TimeoutError):
         async with asyncio.timeout(after_seconds):
@@ -209,12 +227,14 @@ async def leave_midway(target: Target, after_seconds: float) -> None:
 
 
 async def _connect(target: Target) -> Connection:
-    _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", target.port)
+    _, connection = await asyncio.get_running_loop().create_connection(
+        Connection, "127.0.0.1", target.port
+    )
     return connection
 
 
 class _Accounting:
-    """The seconds of a block, and this process's CPU seconds; its garbage waits until after it."""
+    """The seconds of a block, and this process's CPU seconds, without garbage collection."""
 
     def __enter__(self) -> _Accounting:
         gc.collect()
@@ -223,5 +243,8 @@ class _Accounting:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.seconds, self.cpu_seconds = time.monotonic() - self.began, time.process_time() - self._cpu
+        self.seconds, self.cpu_seconds = (
+            time.monotonic() - self.began,
+            time.process_time() - self._cpu,
+        )
         gc.enable()

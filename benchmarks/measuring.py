@@ -1,4 +1,4 @@
-"""One load on one contender: what it cost whom, how long the deltas were on their way, and whether all came."""
+"""One load on one contender: the CPU of each process, the delays, and a check of all deltas."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from benchmarks.processes import Process
     from benchmarks.record import Record
 
-_PATIENCE_SECONDS = 90.0
+_TIMEOUT_SECONDS = 90.0
 _SETTLE_SECONDS = 0.2  # for what a contender does after a stream's end
 
 
 @dataclass(frozen=True)
 class Field:
-    """What every scenario needs: the vendor, who is measured beside our gateway, and where the results go."""
+    """What every scenario needs: the vendor, the other contenders, and the record of results."""
 
     vendor: Process
     others: Sequence[Contender]
@@ -31,20 +31,23 @@ class Field:
     rounds: int
 
     def chosen(self, *names: str) -> list[Contender]:
-        """Those of the others that take part, as far as they are there."""
+        """Those of the others that are installed."""
         return [contender for contender in self.others if contender.name in names]
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a load brought, and its CPU seconds: the contender's (None: the vendor itself is asked), the vendor's."""
+    """The result of a load, and the CPU seconds of the contender and of the vendor.
+
+    The contender's are None if the vendor itself is asked.
+    """
 
     result: Result
     cpu_seconds: float | None
     vendor_cpu_seconds: float
 
     def costs(self, deltas: int) -> dict[str, float]:
-        """CPU by the delta and by the stream, and the rates, where each stream has so many deltas."""
+        """CPU a delta and a stream, and the rates, given the deltas of each stream."""
         count = self.result.asked * deltas
         own = {}
         if self.cpu_seconds is not None:
@@ -61,9 +64,9 @@ class Measured:
 async def measure(
     field: Field, contender: Contender, load: Callable[[Target], Awaitable[Result]], model: str
 ) -> Measured:
-    """Put the load on the contender. Raises RuntimeError where a stream is not whole, to the last character."""
+    """Put the load on the contender. Raises RuntimeError if a stream is not complete."""
     before, vendor_before = contender.process.cpu_seconds(), field.vendor.cpu_seconds()
-    async with asyncio.timeout(_PATIENCE_SECONDS):
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
         result = await load(contender.target(model))
     await asyncio.sleep(_SETTLE_SECONDS)
     vendor_cpu = field.vendor.cpu_seconds() - vendor_before
@@ -73,18 +76,19 @@ async def measure(
         broken = next(answer for answer in result.answers if not answer.is_whole(deltas))
         end = b"".join(broken.reads)[-200:]
         raise RuntimeError(
-            f"{contender.name}: {whole} of {result.asked} streams of {model} came whole; one ends {end!r}"
+            f"{contender.name}: {whole} of {result.asked} streams of {model} are complete; "
+            f"one ends {end!r}"
         )
     return Measured(result, cpu, vendor_cpu)
 
 
 def deltas_of(model: str) -> int:
-    """How many deltas an answer of one of the simulator's loads has."""
+    """The number of deltas in an answer of one of the simulator's loads."""
     return int(model.partition("-")[2].partition("x")[0])
 
 
 def delays(result: Result) -> dict[str, float]:
-    """How long the stamped deltas were on their way."""
+    """The delays of the stamped deltas."""
     return quantiles("delay", [delay for answer in result.answers for delay in answer.delays_ms()])
 
 
@@ -99,7 +103,7 @@ def quantiles(name: str, milliseconds: Sequence[float]) -> dict[str, float]:
 
 
 def take_turns(field: Field, contenders: Sequence[Contender]) -> Iterator[Contender]:
-    """Each contender once a round; a round begins with another one than the round before."""
+    """Each contender once a round. Each round begins with a different one."""
     for number in range(field.rounds):
         first = number % len(contenders)
         yield from (*contenders[first:], *contenders[:first])

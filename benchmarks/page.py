@@ -1,15 +1,15 @@
-"""The tables of a run, for the console and for `docs/benchmarks.md`, whose prose is written by hand."""
+"""The tables of a run, for the console and for `docs/benchmarks.md`."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.contenders import ANY_LLM, DIRECT, LITELLM, NGINX, OURS, PORTKEY
-from benchmarks.goals import Goal, goals
-from benchmarks.house import DEPENDENCIES, HISTORY, START, WORKERS
+from benchmarks.goals import goals
 from benchmarks.limits import IDLE, MIXED, STALLS
+from benchmarks.own_scenarios import DEPENDENCIES, HISTORY, START, WORKERS
 from benchmarks.record import Record
 from benchmarks.streams import BURST, FIRST, MANY, PACED, SHORT
 
@@ -26,7 +26,11 @@ _NAMES = {
     LITELLM: "LiteLLM",
     ANY_LLM: "any-llm gateway",
 }
-_COSTS = {"cpu_us_a_delta": "CPU a delta, µs", "vendor_cpu_us_a_delta": "vendor's", "load_cpu_us_a_delta": "load's"}
+_COSTS = {
+    "cpu_us_a_delta": "CPU a delta, µs",
+    "vendor_cpu_us_a_delta": "vendor's",
+    "load_cpu_us_a_delta": "load's",
+}
 _DELAYS = {"delay_p50_ms": "delay p50, ms", "delay_p99_ms": "p99, ms"}
 _RATES = {"streams_a_second": "streams a second", "cpu_us_a_stream": "CPU a stream, µs"}
 _TABLES = {
@@ -34,7 +38,10 @@ _TABLES = {
     MANY: ("Many: 1,000 streams, 10 deltas a second", _COSTS | _DELAYS),
     BURST: ("Bursts: 32 clients, 100 deltas at once", _RATES | _COSTS),
     SHORT: ("Short: 32 clients, one delta", _RATES),
-    FIRST: ("First content, 20 streams open", {"first_content_p50_ms": "p50, ms", "first_content_p99_ms": "p99, ms"}),
+    FIRST: (
+        "First content, 20 streams open",
+        {"first_content_p50_ms": "p50, ms", "first_content_p99_ms": "p99, ms"},
+    ),
     STALLS: ("Most streams of 50 deltas a second without a stall", {"most_streams": "streams"}),
     IDLE: (
         "5,000 streams, a delta each 5 seconds",
@@ -45,7 +52,7 @@ _TABLES = {
         {
             "healthy_lost": "healthy lost",
             "fallbacks_lost": "fallbacks lost",
-            "faults_untold": "faults untold",
+            "faults_not_reported": "faults not reported",
             **_DELAYS,
         },
     ),
@@ -68,7 +75,7 @@ _TABLES = {
 
 
 def write_page(record: Record) -> None:
-    """Put the run's tables into the page, in place of the ones before."""
+    """Replace the page's tables by the run's."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(_BEGIN)
     after = rest.partition(_END)[2]
     written = "\n".join(tables(record))
@@ -76,38 +83,46 @@ def write_page(record: Record) -> None:
 
 
 def tables(record: Record, earlier: Record | None = None) -> Iterator[str]:
-    """The lines: conditions, goals, and a table for each scenario; beside an earlier run, how each median changed."""
-    yield from _conditions(record)
-    yield from ("### Goals", "", *_row("Goal", "wanted", "found", "rounds", ""), "|---|---|---|---|---|")
-    yield from (line for goal in goals(record) for line in _row(*_cells(goal)))
+    """The lines: conditions, goals, and a table for each scenario.
+
+    With an `earlier` run they show how each median has changed.
+    """
+    versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
+    yield f"Taken {record.taken_at} of commit {record.commit}, {record.rounds} rounds,"
+    yield f"on {record.machine},"
+    yield f"load {record.load_before:.1f} before it began. {versions}."
+    yield from (f"\n{note}" for note in record.notes)
+    yield from ("", "### Goals", "", *_row("Goal", "wanted", "found", "rounds", ""))
+    yield "|---|---|---|---|---|"
+    for goal in goals(record):
+        wanted = f"{'≥' if goal.is_least else '≤'} {goal.limit:g} {goal.unit}".strip()
+        median = f"{_number(goal.value)} {goal.unit}".strip() if goal.values else ""
+        rounds = ", ".join(map(_number, goal.values))
+        yield from _row(goal.text, wanted, median, rounds, goal.verdict)
     for scenario, (title, columns) in _TABLES.items():
         if found := record.figures.get(scenario):
             shown = {
-                name: label for name, label in columns.items() if any(name in figures for figures in found.values())
+                name: label
+                for name, label in columns.items()
+                if any(name in figures for figures in found.values())
             }
-            yield from ("", f"### {title}", "", *_row("", *shown.values()), "|---" * (len(shown) + 1) + "|")
+            yield from (
+                "",
+                f"### {title}",
+                "",
+                *_row("", *shown.values()),
+                "|---" * (len(shown) + 1) + "|",
+            )
             for contender in sorted(found, key=_place):
-                cells = [_figure(record, earlier, scenario, contender, name) for name in shown]
+                cells = [
+                    _describe_figure(record, earlier, scenario, contender, name) for name in shown
+                ]
                 yield from _row(_NAMES.get(contender, contender), *cells)
 
 
-def _conditions(record: Record) -> Iterator[str]:
-    versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
-    yield f"Taken {record.taken_at} of commit {record.commit}, {record.rounds} rounds, on {record.machine},"
-    yield f"load {record.load_before:.1f} before it began. {versions}."
-    yield from (f"\n{note}" for note in record.notes)
-    yield ""
-
-
-def _cells(goal: Goal) -> Sequence[str]:
-    wanted = f"{'≥' if goal.is_least else '≤'} {goal.limit:g} {goal.unit}".strip()
-    if not goal.values:
-        return goal.text, wanted, "", "", goal.verdict
-    rounds = ", ".join(_number(value) for value in goal.values)
-    return goal.text, wanted, f"{_number(goal.value)} {goal.unit}".strip(), rounds, goal.verdict
-
-
-def _figure(record: Record, earlier: Record | None, scenario: str, contender: str, name: str) -> str:
+def _describe_figure(
+    record: Record, earlier: Record | None, scenario: str, contender: str, name: str
+) -> str:
     values = record.values(scenario, contender, name)
     if not values:
         return ""

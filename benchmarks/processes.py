@@ -1,4 +1,7 @@
-"""Processes under measurement: started, asked for their CPU time and memory, stopped. Linux's /proc tells."""
+"""The measured processes: starts and stops them, and reads their CPU time and memory.
+
+Linux only: it reads /proc.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
 _START_SECONDS = 90.0
-_STOP_SECONDS = 60.0  # a gateway's chats may end first
-_CPU_CLOCK = 2  # of a whole process, in the low bits of Linux's name for its clock
+_STOP_SECONDS = 60.0  # a gateway waits for its chats
+_CPU_CLOCK = 2  # of a whole process, in the low bits of Linux's clock id
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 _NGINX = """
@@ -62,11 +67,11 @@ class Process:
         self._popen.send_signal(number)
 
     def open_files(self) -> int:
-        """The open descriptors of the whole tree, sockets among them."""
+        """The open descriptors of the whole tree, including sockets."""
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
 
     def cpu_seconds(self) -> float:
-        """CPU time of the whole tree, since its start, by the kernel's own clock of each process."""
+        """CPU time of the whole tree since its start, from the kernel's clock of each process."""
         return sum(self.cpu_by_process().values())
 
     def cpu_by_process(self) -> dict[int, float]:
@@ -75,7 +80,8 @@ class Process:
 
     def memory_mb(self) -> float:
         """Resident memory of the whole tree, in MB."""
-        return sum(_resident_kb(pid) for pid in self.pids()) / 1024
+        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in self.pids()]
+        return sum(int(status.partition("VmRSS:")[2].split()[0]) for status in statuses) / 1024
 
     def pids(self) -> list[int]:
         """The process, its children, and theirs."""
@@ -84,11 +90,6 @@ class Process:
             children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
             pids.extend(int(child) for child in children)
         return pids
-
-
-def _resident_kb(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
 @contextmanager
@@ -107,13 +108,26 @@ def gateway(
     variables: Mapping[str, str] = NO_VARIABLES,
     command: Sequence[str] = ("main.py",),
 ) -> Iterator[Process]:
-    """The gateway as its users run it, one worker; `models` by the prefix of a provider's variables.
+    """The gateway as its users run it, with one worker.
 
-    `variables` are further ones, which win; its logs and its console's output are in the folder.
+    `models` go by the prefix of a provider's variables. `variables` are further ones, and override
+    others. The logs and the console's output are in the folder.
     """
     port = int(variables.get("PORT", free_port()))
-    paths = {"OPENAI": "openai/v1", "ANTHROPIC": "anthropic", "GEMINI": "gemini", "GROQ": "groq", "LOCAL": "local/v1"}
-    chosen = {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1", "LOG_DIR": str(folder / "logs")}
+    paths = {
+        "OPENAI": "openai/v1",
+        "ANTHROPIC": "anthropic",
+        "GEMINI": "gemini",
+        "GROQ": "groq",
+        "LOCAL": "local/v1",
+    }
+    chosen = {
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "WORKERS": "1",
+        "LOG_DIR": str(folder / "logs"),
+    }
+    chosen["ENV_FILE"] = os.devnull  # not the .env of this checkout
     for prefix, model in models.items():
         chosen[f"{prefix}_API_KEY"] = "benchmark-key"
         chosen[f"{prefix}_BASE_URL"] = f"http://127.0.0.1:{vendor_port}/{paths[prefix]}"
@@ -122,17 +136,18 @@ def gateway(
         (folder / "console").open("ab") as console,
         started([sys.executable, *command], port, chosen | dict(variables), console) as process,
     ):
+        _wait_until(partial(_is_ready, port), "the gateway is not ready")
         yield process
 
 
 def find_nginx() -> str | None:
-    """Where nginx is installed, if it is."""
+    """The path of nginx, or None if it is not installed."""
     return shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
 
 
 @contextmanager
 def nginx(vendor_port: int, folder: Path) -> Iterator[Process | None]:
-    """nginx as a plain proxy before the simulator; None where it is not installed."""
+    """nginx as a plain proxy in front of the simulator; None if it is not installed."""
     program = find_nginx()
     if program is None:
         yield None
@@ -152,15 +167,17 @@ def started(
     console: IO[bytes] | None = None,
     folder: Path | None = None,
 ) -> Iterator[Process]:
-    """A process that listens on the port, with these variables; at the end it is told to stop by SIGTERM.
+    """A process that listens on the port, with these variables. It is stopped by SIGTERM.
 
-    It works in the folder, or where we do.
+    Its working directory is the folder, or ours.
     """
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     output = console or subprocess.DEVNULL
-    popen = subprocess.Popen(command, cwd=folder, env=kept | dict(variables), stdout=output, stderr=output)
+    popen = subprocess.Popen(
+        command, cwd=folder, env=kept | dict(variables), stdout=output, stderr=output
+    )
     try:
-        _wait_until_listening(popen, port)
+        _wait_until(partial(_is_listening, popen, port), f"{command!r} does not listen")
         yield Process(popen, port)
     finally:
         popen.send_signal(signal.SIGTERM)
@@ -173,20 +190,33 @@ def started(
             popen.wait()
 
 
-def _wait_until_listening(popen: subprocess.Popen[bytes], port: int) -> None:
-    give_up = time.monotonic() + _START_SECONDS
-    while time.monotonic() < give_up:
-        if popen.poll() is not None:
-            raise RuntimeError(f"{popen.args!r} ended at once with status {popen.returncode}")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+def _wait_until(is_done: Callable[[], bool], problem: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if is_done():
+            return
         time.sleep(0.01)
-    raise RuntimeError(f"{popen.args!r} does not listen after {_START_SECONDS:.0f} s")
+    raise RuntimeError(f"{problem} after {_START_SECONDS:.0f} s")
+
+
+def _is_listening(popen: subprocess.Popen[bytes], port: int) -> bool:
+    if popen.poll() is not None:
+        raise RuntimeError(f"{popen.args!r} ended at once with status {popen.returncode}")
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _is_ready(port: int) -> bool:
+    """Whether `/health` answers 200: a gateway listens before it has loaded the vendors' SDKs."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=_START_SECONDS)
+    with closing(connection), suppress(OSError, HTTPException):
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    return False
 
 
 def count_processors() -> int:
-    """How many this process may run on."""
+    """The number of processors that this process may run on."""
     return len(os.sched_getaffinity(0))
 
 

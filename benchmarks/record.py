@@ -1,4 +1,4 @@
-"""What a run found, kept as data: each figure of each contender in each scenario, a value a round."""
+"""The results of a run as data: each figure of each contender in each scenario, a value a round."""
 
 from __future__ import annotations
 
@@ -15,12 +15,24 @@ import msgspec
 from benchmarks.processes import count_processors
 
 RESULTS = Path(__file__).parent / "results"
-_LIBRARIES = ("uvicorn", "uvloop", "httptools", "aiohttp", "openai", "anthropic", "google-genai", "groq")
-_DIGITS = 4  # that are kept of a value
+_LIBRARIES = (
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "aiohttp",
+    "openai",
+    "anthropic",
+    "google-genai",
+    "groq",
+)
+_DIGITS = 4  # of a value
 
 
 class Record(msgspec.Struct):
-    """A run. `figures` go by scenario, contender and the figure's name, which ends in its unit."""
+    """A run.
+
+    `figures` are by scenario, contender, and the figure's name, which ends in its unit.
+    """
 
     taken_at: str
     commit: str
@@ -32,17 +44,17 @@ class Record(msgspec.Struct):
     notes: list[str] = []
 
     def add(self, scenario: str, contender: str, figures: Mapping[str, float]) -> None:
-        """Note one round's figures."""
+        """Add one round's figures."""
         kept = self.figures.setdefault(scenario, {}).setdefault(contender, {})
         for name, value in figures.items():
             kept.setdefault(name, []).append(float(f"{value:.{_DIGITS}g}"))
 
     def values(self, scenario: str, contender: str, figure: str) -> list[float]:
-        """A figure, round by round; none where it was not measured."""
+        """A figure, round by round; empty if it was not measured."""
         return self.figures.get(scenario, {}).get(contender, {}).get(figure, [])
 
     def median(self, scenario: str, contender: str, figure: str) -> float | None:
-        """A figure's median; None where it was not measured."""
+        """A figure's median; None if it was not measured."""
         values = self.values(scenario, contender, figure)
         return statistics.median(values) if values else None
 
@@ -57,10 +69,17 @@ class Record(msgspec.Struct):
 def begin(rounds: int, versions: Mapping[str, str]) -> Record:
     """A record of a run that begins now, on this machine."""
     ours = {name: version(name) for name in _LIBRARIES}
+    commit = subprocess.run(
+        ("git", "rev-parse", "--short=7", "HEAD"), capture_output=True, text=True, check=False
+    )
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    processor = next(models, platform.machine())
     return Record(
         taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        commit=_commit(),
-        machine=f"{count_processors()} processors ({_processor()}), {platform.system()} {platform.release()}",
+        commit=commit.stdout.strip() or "unknown",
+        machine=f"{count_processors()} processors ({processor}), "
+        f"{platform.system()} {platform.release()}",
         load_before=float(Path("/proc/loadavg").read_text().split()[0]),
         versions={"Python": platform.python_version(), **ours, **versions},
         rounds=rounds,
@@ -68,16 +87,9 @@ def begin(rounds: int, versions: Mapping[str, str]) -> Record:
 
 
 def newest(paths: Iterable[Path] | None = None) -> Record | None:
-    """The newest record that is kept; None where there is none."""
-    records = [msgspec.json.decode(path.read_bytes(), type=Record) for path in paths or RESULTS.glob("*.json")]
+    """The newest record; None if there is none."""
+    records = [
+        msgspec.json.decode(path.read_bytes(), type=Record)
+        for path in paths or RESULTS.glob("*.json")
+    ]
     return max(records, key=lambda record: record.taken_at, default=None)
-
-
-def _commit() -> str:
-    found = subprocess.run(("git", "rev-parse", "--short=7", "HEAD"), capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())

@@ -1,4 +1,4 @@
-"""What a stream costs, each contender in turn: paced, many, in bursts, one delta long; how long its start takes."""
+"""What a stream costs: paced, many, in bursts, with one delta; and how long its start takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import uvloop
 
 from benchmarks.contenders import DIRECT, NGINX, OURS, PORTKEY, PROVIDERS, Contender, gateways
 from benchmarks.load import Result, Target, run, run_for
-from benchmarks.measuring import Field, Measured, delays, deltas_of, measure, quantiles, take_turns
+from benchmarks.measuring import Field, delays, deltas_of, measure, quantiles, take_turns
 
 PACED, MANY, BURST, SHORT, FIRST = "paced", "many", "burst", "short", "first_content"
 _CLIENTS = 32
@@ -21,19 +21,23 @@ Load = Callable[[Target], Awaitable[Result]]
 
 
 def run_paced(field: Field) -> None:
-    """200 streams of 50 deltas a second; a slow contender's are a second long, the others' four."""
+    """200 streams of 50 deltas a second, for four seconds, or one for a slow contender."""
     with gateways(field.vendor, _FAST_STREAMS, field.folder, tuple(PROVIDERS)) as ours:
         for contender in take_turns(field, [*field.others, *ours]):
             model = _SLOW_STREAMS if contender.is_slow else _FAST_STREAMS
-            streams = min(200, contender.most)
+            streams = min(200, contender.limit)
             _note_paced(
-                field, PACED, contender, partial(run, streams=streams, at_once=streams, stagger_seconds=0.5), model
+                field,
+                PACED,
+                contender,
+                partial(run, streams=streams, at_once=streams, stagger_seconds=0.5),
+                model,
             )
 
 
 def run_many(field: Field) -> None:
     """1,000 streams of 10 deltas a second, for five seconds."""
-    variables = {"MAX_STREAMS": "2000"}
+    variables = {"MAX_STREAMS": "2000", "MAX_CONNECTIONS_PER_ADDRESS": "4000"}
     with gateways(field.vendor, _MANY_STREAMS, field.folder, variables=variables) as ours:
         for contender in take_turns(field, [*field.chosen(DIRECT, NGINX, PORTKEY), *ours]):
             load = partial(run, streams=1000, at_once=1000, stagger_seconds=2.0)
@@ -47,19 +51,19 @@ def _note_paced(field: Field, scenario: str, contender: Contender, load: Load, m
 
 
 def run_burst(field: Field) -> None:
-    """32 clients, each with a chat after the other; the vendor writes 100 deltas at once."""
+    """32 clients that ask again and again; the vendor writes 100 deltas at once."""
     _run_closed(field, BURST, "burst-100", tuple(PROVIDERS))
 
 
 def run_short(field: Field) -> None:
-    """The same with one delta: what a stream costs beside its deltas."""
+    """The same with one delta: what a stream costs without its deltas."""
     _run_closed(field, SHORT, "burst-1", (OURS,))
 
 
 def _run_closed(field: Field, scenario: str, model: str, providers: tuple[str, ...]) -> None:
     with gateways(field.vendor, model, field.folder, providers) as ours:
         for contender in take_turns(field, [*field.others, *ours]):
-            load = partial(closed_load, clients=min(_CLIENTS, contender.most))
+            load = partial(closed_load, clients=min(_CLIENTS, contender.limit))
             measured = uvloop.run(measure(field, contender, load, model))
             field.record.add(scenario, contender.name, measured.costs(deltas_of(model)))
 
@@ -70,14 +74,12 @@ async def closed_load(target: Target, clients: int = _CLIENTS) -> Result:
 
 
 def run_first_content(field: Field) -> None:
-    """20 streams of 50 deltas a second are open at any time, each a second long; how long a new one waits."""
+    """How long a new stream waits, while 20 streams of 50 deltas a second are open."""
     with gateways(field.vendor, _SLOW_STREAMS, field.folder) as ours:
-        able = [contender for contender in field.others if contender.most > 20]
+        load = partial(run, streams=80, at_once=80, stagger_seconds=4.0)
+        able = [contender for contender in field.others if contender.limit > 20]
         for contender in take_turns(field, [*able, *ours]):
-            measured = uvloop.run(_arrive(field, contender))
-            field.record.add(FIRST, contender.name, quantiles("first_content", measured.result.first_content_ms))
-
-
-async def _arrive(field: Field, contender: Contender) -> Measured:
-    load = partial(run, streams=80, at_once=80, stagger_seconds=4.0)
-    return await measure(field, contender, load, _SLOW_STREAMS)
+            measured = uvloop.run(measure(field, contender, load, _SLOW_STREAMS))
+            field.record.add(
+                FIRST, contender.name, quantiles("first_content", measured.result.first_content_ms)
+            )

@@ -1,7 +1,6 @@
-"""`BaseProvider`: its part of a chain of models, and the commit rule, over what an adapter gives for one.
+"""`BaseProvider`: the port of one vendor. Adapters stream answers and check that a model exists.
 
-Until the first content any failure is invisible: the next model is asked. After it no other model's text is spliced
-in. This room knows nothing of HTTP towards the client, and nothing of any vendor's wire.
+Knows nothing of HTTP towards the client, of any one vendor, and of chains of models.
 """
 
 from __future__ import annotations
@@ -11,79 +10,102 @@ import logging
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
-from typing import ClassVar, cast
 
-from closing import close_stream
 from configuration import ProviderSettings
-from error_reporting import report_misconfiguration
 from logging_config import debug_with_context
-from models import End, Event, Finish, GatewayError, Prompt, Restart, Start, TextPart, Turn
-from providers.attempts import Chain, Link
+from models import GatewayError, Prompt, Text, Turn
 from providers.breaker import Breaker
 from providers.errors import translate
 from providers.health import ProviderHealth
-from providers.model_request import ModelRequest
-from providers.vendor_stream import Batch
+from providers.parameters import RequestParameters, fit
+from providers.wires.decoder import Batch
+from providers.wires.finish_reasons import Finish
+from streams.closing import close_stream
+from streams.deadline import CancelScope, ScopeCancelledError
 
 _logger = logging.getLogger("gateway.providers")
 
 
-class BaseProvider(ABC):
+class BaseProvider(RequestParameters, ABC):
     """One vendor. Shared by all chats: it keeps no state of any one stream."""
 
-    # Request parameters that can be left out where a model refuses them.
-    optional_parameters: ClassVar[tuple[str, ...]] = ()
-
     def __init__(self, settings: ProviderSettings) -> None:
-        self.settings = settings
-        self.name = settings.name
+        super().__init__(settings)
         self.health = ProviderHealth()
         self.breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
-        self._refused: defaultdict[str, set[str]] = defaultdict(set)
 
     @abstractmethod
-    def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
-        """One model's answer, a batch for each network read, a Finish in the last. Closes what it opens.
+    def stream_response(
+        self,
+        prompt: Prompt,
+        model: str,
+        message_id: str,
+    ) -> AsyncGenerator[Batch, None]:
+        """Stream one model's answer, and close what it opens.
 
-        A generator of Python's own (`async def` with `yield`), since whoever closes it asks whether it has ended.
-        Raises GatewayError, or whatever the vendor's SDK raises.
+        A batch is what one read of the network brought; the last one has a Finish.
+
+        Must return a native async generator (`async def` with `yield`), since `close_stream` checks
+        whether it has ended. Raises GatewayError, or any exception of the SDK.
         """
 
     @abstractmethod
-    async def retrieve_model(self, model: str) -> None:
-        """Ask the vendor's free model call; raises what the SDK raises where the model is not to be had."""
+    async def has_model(self, model: str) -> bool:
+        """Check by the vendor's free calls that the model exists.
+
+        Raises the SDK's exception if it does not. Returns False if the vendor has no free call, so
+        that nothing is known.
+        """
 
     @abstractmethod
     async def aclose(self) -> None:
         """Close the vendor's client."""
 
     def deprecated_models(self) -> Mapping[str, str]:
-        """Models that the vendor's SDK marks as ending, with the day as it writes it."""
+        """Models that the SDK marks as deprecated, with the end date in the SDK's format."""
         return {}
 
-    async def health_check(self, model: str, test_message: str | None = None) -> None:
-        """Ask for the model, at no cost; with a test message, have it answer. Raises GatewayError."""
+    async def health_check(self, model: str, test_message: str | None = None) -> bool:
+        """Check that the model exists, at no cost; with a test message, have it answer.
+
+        Returns False if the vendor has no free call, so that nothing is known.
+        """
         try:
-            async with asyncio.timeout(self.settings.clocks.first_content):
+            now = asyncio.get_running_loop().time()
+            with CancelScope(now + self.settings.timeouts.first_content):
                 if test_message is None:
-                    await self.retrieve_model(model)
-                else:
-                    await self._generate(model, test_message)
+                    return await self.has_model(model)
+                await self._generate(model, test_message)
+                return True
+        except ScopeCancelledError:
+            raise GatewayError("upstream_timeout", reason="first_content") from None
         except Exception as error:
             raise translate(error) from error
 
     async def _generate(self, model: str, text: str) -> None:
-        prompt = Prompt("", (Turn("user", (TextPart(type="text", text=text),)),))
-        answer = self.stream_response(prompt, model, "health")
-        try:
-            newest = [batch[-1] async for batch in answer][-1:]
-        finally:
-            await close_stream(answer)
-        if not newest or not isinstance(newest[0], Finish):
-            raise GatewayError("upstream_truncated")
+        """Have the model answer. A parameter that it refuses is left out, as in a chat."""
+        prompt = Prompt("", (Turn("user", (Text(text),)),))
+        dropped: dict[str, bool] = {}  # whether to remember it
+        while True:
+            asked = fit(prompt, self.left_out(model).union(dropped))
+            answer = self.stream_response(asked, model, "health")
+            try:
+                newest = [batch[-1] async for batch in answer][-1:]
+                if not newest or not isinstance(newest[0], Finish):
+                    raise GatewayError("upstream_truncated")
+            except Exception as error:
+                refused = self.refused_by(translate(error), asked, model)
+                if refused is None:
+                    raise
+                dropped[refused.parameter] = refused.is_lasting
+            else:
+                self.remember(model, dropped)
+                return
+            finally:
+                await close_stream(answer)
 
     def note_opened(self, model: str, message_id: str, vendor_request_id: str | None) -> None:
-        """Log that the vendor took the request, with its own id for it beside ours."""
+        """Log that the vendor accepted the request, with its request id and our message id."""
         debug_with_context(
             _logger,
             "vendor stream opened",
@@ -93,117 +115,7 @@ class BaseProvider(ABC):
             vendor_request_id=vendor_request_id,
         )
 
-    def accepted(self, model: str, parameters: Mapping[str, object]) -> dict[str, object]:
-        """The parameters that are set and that the model has not refused."""
-        refused = self._refused[model]
-        return {name: value for name, value in parameters.items() if value is not None and name not in refused}
-
-    def links(self) -> list[Link]:
-        """This provider's models in their order, as part of a chat's chain."""
-        return [Link(self.name, model, self.breakers[model]) for model in self.settings.models]
-
     def breaker_states(self) -> dict[str, str]:
-        """What each model's breaker is now: closed, open or half_open."""
+        """The state of each model's breaker: closed, open or half_open."""
         now = asyncio.get_running_loop().time()
-        return {link.model: link.breaker.state(now) for link in self.links()}
-
-    async def stream(self, prompt: Prompt, message_id: str, chain: Chain) -> AsyncGenerator[list[Event], None]:
-        """The chat's batches: a Start with the first content, deltas, an End.
-
-        Returns without an End where the chain goes on to another provider's model; raises GatewayError where none is
-        left. Where the chain says so, an answer that breaks is followed by a Restart and the next model's whole answer.
-        """
-        while chain.link.provider == self.name:
-            request = ModelRequest(chain, self.settings.clocks)
-            batches = self.stream_response(prompt, chain.model, message_id)
-            told_chars = 0
-            wait: float | None = None
-            try:
-                with request.watched():
-                    async for batch in batches:
-                        is_first = not request.has_content
-                        deltas = request.take(batch)
-                        for delta in deltas:
-                            told_chars += len(delta.content)
-                        if deltas:
-                            yield [_opening(chain), *deltas] if is_first else cast(list[Event], deltas)
-                        request.go_on()
-            except GatewayError as error:
-                chain.told_chars = told_chars if request.has_content else chain.told_chars
-                wait = self._plan(chain, error, broke=request.has_content)
-            finally:
-                await close_stream(batches)
-            if wait is None:
-                end = self._end(chain, cast(Finish, request.finish))
-                yield [end] if request.has_content else [_opening(chain), end]
-                return
-            await asyncio.sleep(wait)
-
-    def _plan(self, chain: Chain, error: GatewayError, *, broke: bool) -> float:
-        """Seconds to wait before the chain's model is asked; raises the error to tell where none is left."""
-        error.partial_chars = chain.told_chars or 0
-        error.stage = "before_content" if chain.told_chars is None else "after_content"
-        link = chain.link
-        if broke:
-            plan = chain.after_break(error)
-        elif error.reason == "unsupported_parameter" and self._drop(link.model, error):
-            plan = chain.repeat(error)
-        else:
-            plan = chain.after(error)
-        context = {**error.detail, **link.context(), "code": error.code, "reason": error.reason}
-        _logger.log(_loudness(error), "attempt failed", extra={"context": context})
-        if error.is_misconfiguration:  # whatever becomes of the chat
-            details = {**error.detail, "reason": error.reason}
-            report_misconfiguration(kind=error.code, **link.context(), details=details)
-        if error.is_vendors:
-            self._count_failure(link, error, chain.asked_at)  # what the client did wrong says nothing of the vendor
-        if plan is None:
-            raise chain.verdict(error)
-        return plan
-
-    def _count_failure(self, link: Link, error: GatewayError, asked_at: float) -> None:
-        self.health.failed(error.code)
-        now = asyncio.get_running_loop().time()
-        pause = link.breaker.failed(error.code, error.retry_after, asked_at, now)
-        if pause is not None:
-            context = {**link.context(), "code": error.code, "seconds": pause}
-            _logger.warning("breaker opened", extra={"context": context})
-
-    def _drop(self, model: str, error: GatewayError) -> bool:
-        """Remember that the model refuses the parameter; False where that is no news or it cannot be left out."""
-        parameter = str(error.detail.get("vendor_param")).partition(".")[0]
-        if parameter not in self.optional_parameters or parameter in self._refused[model]:
-            return False
-        self._refused[model].add(parameter)
-        return True
-
-    def _end(self, chain: Chain, finish: Finish) -> End:
-        """Note the success, and tell of it."""
-        now, asked_at = asyncio.get_running_loop().time(), chain.asked_at
-        self.health.succeeded(now - asked_at)
-        chain.link.breaker.succeeded(asked_at, now)
-        chain.is_answered = True
-        return End(
-            provider=self.name,
-            model=chain.model,
-            fallback=chain.fallback,
-            finish_reason=finish.finish_reason,
-            raw_finish_reason=finish.raw_finish_reason,
-            usage=finish.usage,
-            attempts=chain.requests,
-            dropped_params=tuple(sorted(self._refused[chain.model])),
-        )
-
-
-def _loudness(error: GatewayError) -> int:
-    """ERROR where the operator must act, INFO where the client or its pace is the cause."""
-    if error.is_misconfiguration:
-        return logging.ERROR
-    return logging.INFO if error.kind.status < 500 else logging.WARNING
-
-
-def _opening(chain: Chain) -> Start | Restart:
-    link, fallback = chain.link, chain.fallback
-    if chain.told_chars is None or fallback is None:
-        return Start(link.provider, link.model, fallback)
-    return Restart(link.provider, link.model, fallback, chain.told_chars)
+        return {model: self.breakers[model].state(now) for model in self.settings.models}

@@ -1,12 +1,15 @@
-"""What a vendor can do to us, told in the gateway's codes: `translate` for exceptions, `vendor_error` for error bodies.
+"""Translates vendors' failures to the gateway's codes.
+
+`translate` is for exceptions, `vendor_error` for error bodies:
 
     translate(exception)
-    ├── an answer with an error status  -> vendor_error(status, body, headers)
-    ├── a socket's failure, or bytes that cannot be read, lowest beneath it -> upstream_*
-    └── anything else                   -> internal_error (our own bug)
+    ├── a response with an error status                       -> vendor_error(status, body, headers)
+    ├── a failure of the socket, or bytes that are unreadable -> upstream_*
+    └── anything else                                         -> internal_error (our bug)
 
-Classification goes by status and structured body. Where a vendor gives only prose, `_PROSE` holds the fragment. A
-vendor's text never enters a message; what the log may know is in `GatewayError.detail`.
+Errors are classified by status and structured body, and by sentences if a vendor sends nothing
+else; `error_words` has the tables. A vendor's text never enters a message; what may be logged is in
+`GatewayError.detail`.
 """
 
 from __future__ import annotations
@@ -15,74 +18,50 @@ import errno
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from json import JSONDecodeError
-from typing import Any
 
 import aiohttp
 import msgspec
 from aiohttp import http_exceptions
 
 from models import GatewayError
+from providers.error_bodies import (
+    ErrorObject,
+    QuotedObject,
+    find_objects,
+    messages_of,
+    places_of,
+    words_of,
+)
+from providers.error_words import CODES_OF_REQUESTS, code_of_sentence, code_of_word, status_of_word
+from providers.refusals import VendorRefusalError
 from providers.retry_after import find_retry_after
 
-# Statuses of errors that arrive as events, where no HTTP status tells: Anthropic's documented error types,
-# OpenAI's in-stream `server_error`, and codes that say more than the status they come with.
-_STATUS_BY_TYPE = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "server_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
+# headers; the last is of a CDN in front of the vendor
+_REQUEST_IDS = ("x-request-id", "request-id", "cf-ray")
+
+# An intermediary may respond with a generic status and give the vendor's status in the body.
+_GENERIC_STATUSES = (400, 422, 500, 502)
+_SPECIFIC_STATUSES = (401, 402, 403, 404, 429)
+_CODE_BY_STATUS = {
+    401: "upstream_auth",
+    402: "upstream_quota",
+    403: "upstream_auth",
+    404: "upstream_model_not_found",
+    410: "upstream_model_not_found",
+    413: "payload_too_large",
+    429: "rate_limited",
+    451: "upstream_auth",  # not in this region
 }
-
-_CODE_BY_VENDOR_CODE = {
-    "insufficient_quota": "upstream_quota",
-    "billing_hard_limit_reached": "upstream_quota",
-    "billing_error": "upstream_quota",
-    "context_length_exceeded": "context_length_exceeded",
-    "string_above_max_length": "context_length_exceeded",
-    "rate_limit_exceeded": "rate_limited",
-    "rate_limit_error": "rate_limited",
-    "model_not_found": "upstream_model_not_found",
-    "model_decommissioned": "upstream_model_not_found",
-    "enforced_spend_limit_reached": "upstream_quota",  # Anthropic, 429 `rate_limit_error`
-    "organization_on_hold": "upstream_auth",  # Anthropic, 400
-    "invalid_api_key": "upstream_auth",
-    "API_KEY_INVALID": "upstream_auth",
-    "content_filter": "content_filtered",
-    "content_policy_violation": "content_filtered",
-}
-
-# Where a vendor says it in prose alone: the exact fragment, and what it means.
-_PROSE = (
-    ("exceeds the maximum number of tokens allowed", "context_length_exceeded"),  # Gemini, 400
-    ("prompt is too long", "context_length_exceeded"),  # Anthropic, 400
-    ("exceeds model context window", "context_length_exceeded"),  # Anthropic, 413
-    ("credit balance is too low", "upstream_quota"),  # Anthropic, 400
-)
-
-_REQUEST_IDS = ("x-request-id", "request-id", "cf-ray")  # headers; a CDN before a vendor has its own
-
-# Where a vendor refuses a parameter in prose alone: the fragment, and the parameter.
-_REFUSED_PARAMETERS = (
-    ("does not support effort level", "output_config"),  # Anthropic, 400
-    ("hinking level is not supported", "thinkingLevel"),  # Gemini, 400
-    ("`reasoning_effort` must be one of", "reasoning_effort"),  # Groq, 400
-    ("'reasoning_effort' : value is not one of", "reasoning_effort"),  # Groq, 400
-)
-
-_UNSUPPORTED_CODES = ("unsupported_parameter", "unsupported_value")
+_BROAD_CODES = (
+    "upstream_auth",
+    "rate_limited",
+)  # types with these codes are often generic: a sentence may be more specific
 
 
 def translate(exception: Exception) -> GatewayError:
-    """Turn whatever an SDK, its transport or a decoder raised into the gateway's one error."""
+    """Translate any exception of an SDK, its transport or a decoder to a GatewayError."""
     if isinstance(exception, GatewayError):
         return exception
     status = _status_of(exception)
@@ -91,144 +70,156 @@ def translate(exception: Exception) -> GatewayError:
         response = getattr(exception, "response", None)
         return vendor_error(body, status=status, headers=getattr(response, "headers", None))
     causes = list(_causes(exception))
-    found = filter(None, (*map(_low_error, causes), _named_error(causes[0])))
-    return next(found, GatewayError("internal_error", detail={"exception": type(exception).__name__}))
-
-
-def vendor_error(body: object, *, status: int | None = None, headers: Mapping[str, str] | None = None) -> GatewayError:
-    """Classify an error that a vendor sent, as the body of an answer (with `status`) or as an event (without)."""
-    error = _error_object(body)
-    status = _effective_status(error, status)
-    code, reason = _classify(error, status)
-    parameter = _refused_parameter(error) if code == "rejected_by_provider" else None
-    headers = headers or {}
-    return GatewayError(
-        code,
-        reason="unsupported_parameter" if parameter else reason,
-        retry_after=find_retry_after(headers, _details(error)),
-        detail={
-            "vendor_status": status,
-            "vendor_type": _short(error.get("type") or error.get("status")),
-            "vendor_code": _short(error.get("code")),
-            "vendor_param": parameter or _short(error.get("param")),
-            "vendor_request_id": next((_short(headers[name]) for name in _REQUEST_IDS if name in headers), None),
-        },
+    found = filter(None, (*map(_transport_error, causes), _named_error(causes[0])))
+    return next(
+        found, GatewayError("internal_error", detail={"exception": type(exception).__name__})
     )
 
 
-def _refused_parameter(error: Mapping[str, Any]) -> str | None:
-    """The parameter that the model does not take, by the vendor's code and `param`, or by its prose."""
-    if error.get("code") in _UNSUPPORTED_CODES:
-        return _short(error.get("param")) or "unknown"
-    message = str(error.get("message") or "")
-    return next((parameter for fragment, parameter in _REFUSED_PARAMETERS if fragment in message), None)
+def vendor_error(
+    body: object, *, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> GatewayError:
+    """Classify an error that a vendor sent as a body (with `status`) or as an event (without).
+
+    Returns a `VendorRefusalError` if the cause may be a parameter of the request.
+    """
+    errors = find_objects(body)
+    own = [error for error in errors if not isinstance(error, QuotedObject)]
+    status = _effective_status(own, status)
+    code, reason = _classify(errors, status)
+    headers = headers or {}
+    retry_after = find_retry_after(headers, errors)
+    detail = {
+        "vendor_status": status,
+        "vendor_type": _first_short(own, "type", "status"),
+        "vendor_code": _first_short(own, "code"),
+        "vendor_param": _first_short(own, "param"),
+        "vendor_request_id": next(
+            (_short(headers[name]) for name in _REQUEST_IDS if name in headers), None
+        ),
+    }
+    if code in ("upstream_auth", "upstream_model_not_found"):
+        # OpenRouter sends 404 if none of its servers accepts a parameter, proxies send 403.
+        may_be_about_a_parameter = status in (403, 404)
+    else:
+        may_be_about_a_parameter = code in ("rejected_by_provider", "context_length_exceeded")
+    if may_be_about_a_parameter:
+        places = [place for error in errors for place in places_of(error)]
+        texts = [text for error in errors for text in messages_of(error)]
+        return VendorRefusalError(
+            code, places=places, texts=texts, retry_after=retry_after, detail=detail
+        )
+    return GatewayError(code, reason=reason, retry_after=retry_after, detail=detail)
 
 
 def _status_of(exception: Exception) -> int | None:
-    """The HTTP status of an error: Stainless SDKs call it status_code, google-genai code, httpx has a response."""
+    """The HTTP status of an error.
+
+    Stainless SDKs call it status_code, google-genai code, httpx has a response.
+    """
     if isinstance(exception, (aiohttp.ClientError, http_exceptions.HttpProcessingError)):
-        return None  # their statuses are the parser's own
+        return None  # aiohttp's own statuses, not the vendor's
     status = getattr(exception, "status_code", None) or getattr(exception, "code", None)
     status = status or getattr(getattr(exception, "response", None), "status_code", None)
     return status if isinstance(status, int) else None
 
 
-def _error_object(body: object) -> dict[str, Any]:
-    """The innermost error object: `{"error": {…}}`, `[{"error": {…}}]`, `{"type": "error", "error": {…}}`."""
-    if isinstance(body, list) and body:
-        body = body[0]
-    if isinstance(body, dict) and "error" in body:
-        inner = body["error"]
-        body = inner if isinstance(inner, dict) else {"message": inner}
-    return body if isinstance(body, dict) else {}
+def _effective_status(errors: Sequence[ErrorObject], status: int | None) -> int:
+    """The status of the response, or that of its body if it is more specific."""
+    found = [
+        status_of_word(error.get(key))
+        for error in errors
+        for key in ("status_code", "code", "type", "status")
+    ]
+    given = next((number for number in found if number is not None), None)
+    if status is None or status == 200:
+        return given or 500
+    return given if status in _GENERIC_STATUSES and given in _SPECIFIC_STATUSES else status
 
 
-def _effective_status(error: Mapping[str, Any], status: int | None) -> int:
-    """The status of the answer; of an event the one in its body, or the one that its type stands for."""
-    if status is not None and status != 200:
-        return status
-    for told in (error.get("status_code"), error.get("code")):
-        if isinstance(told, int) and 300 <= told < 600:
-            return told
-    return _STATUS_BY_TYPE.get(str(error.get("type")), 500)
+def _classify(errors: Sequence[ErrorObject], status: int) -> tuple[str, str | None]:
+    """The code and the reason: by the daily quota, codes and types, sentences, the status."""
+    # Gemini reports that a daily quota is spent only in the name of the violated quota
+    if status == 429:
+        lists = [
+            error["violations"] for error in errors if isinstance(error.get("violations"), list)
+        ]
+        quotas = [
+            str(each.get("quotaId"))
+            for violations in lists
+            for each in violations
+            if isinstance(each, dict)
+        ]
+        if any("PerDay" in quota for quota in quotas):
+            return "upstream_quota", None
+    words = (
+        _believe(error, code_of_word(word), status) for error in errors for word in words_of(error)
+    )
+    sentences = (
+        _believe(error, code_of_sentence(text), status)
+        for error in errors
+        for text in messages_of(error)
+    )
+    code = next(filter(None, words), None)
+    # Vendors use one type for several errors; the sentence is more specific.
+    if code is None or code in _BROAD_CODES:
+        code = next(filter(None, sentences), code)
+    if code is None and any("flagged_input" in error for error in errors):  # OpenRouter, 403
+        code = "content_filtered"
+    return (code, None) if code else _classify_status(status)
 
 
-def _classify(error: Mapping[str, Any], status: int) -> tuple[str, str | None]:
-    for word in (*_reasons(error), error.get("code"), error.get("type")):
-        if isinstance(word, str) and word in _CODE_BY_VENDOR_CODE:
-            return _CODE_BY_VENDOR_CODE[word], None
-    message = str(error.get("message") or "")
-    for fragment, code in _PROSE:
-        if fragment in message:
-            return code, None
-    if status == 429 and _spent_for_the_day(error):
-        return "upstream_quota", None
-    return _classify_status(status)
+def _believe(error: ErrorObject, code: str | None, status: int) -> str | None:
+    """The code, unless it is about the account and quoted: the client may have sent that."""
+    is_quoted = isinstance(error, QuotedObject) and status not in _SPECIFIC_STATUSES
+    return None if is_quoted and code not in CODES_OF_REQUESTS else code
 
 
 def _classify_status(status: int) -> tuple[str, str | None]:
-    if status in (401, 403):
-        return "upstream_auth", None
-    if status == 402:
-        return "upstream_quota", None
-    if status == 404:
-        return "upstream_model_not_found", None
-    if status == 413:
-        return "payload_too_large", None
-    if status == 429:
-        return "rate_limited", None
-    if status >= 500 or status in (408, 409, 425, 499):
+    if status in _CODE_BY_STATUS:
+        return _CODE_BY_STATUS[status], None
+    if status >= 500 or status in (408, 409, 424, 425, 499):
         return "upstream_unavailable", f"status_{status}"
     if 300 <= status < 400:
         return "upstream_bad_response", "redirect"
+    # from a server at a wrong address, not from an API
+    if status in (405, 406, 407, 411, 415, 421, 426, 431):
+        return "upstream_bad_response", f"status_{status}"
     return "rejected_by_provider", None
 
 
-def _reasons(error: Mapping[str, Any]) -> Iterator[object]:
-    """What the details say of the cause: Anthropic's `error_code`, the `reason` of each google.rpc.ErrorInfo."""
-    details = error.get("details")
-    if isinstance(details, dict):
-        yield details.get("error_code")
-    yield from (detail.get("reason") for detail in _details(error))
-
-
-def _details(error: Mapping[str, Any]) -> list[dict[str, Any]]:
-    details = error.get("details")
-    return [detail for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
-
-
-def _spent_for_the_day(error: Mapping[str, Any]) -> bool:
-    """Gemini tells a daily quota only by the name of the quota that was violated."""
-    lists = [detail["violations"] for detail in _details(error) if isinstance(detail.get("violations"), list)]
-    quotas = [str(violation.get("quotaId")) for each in lists for violation in each if isinstance(violation, dict)]
-    return any("PerDay" in quota for quota in quotas)
-
-
 def _causes(exception: BaseException) -> Iterator[BaseException]:
-    """The exceptions beneath, lowest first: an SDK's class lies about the transport, the lowest does not."""
+    """The chain of causes, lowest first: an SDK's class may misreport the transport's failure."""
     chain: list[BaseException] = []
     current: BaseException | None = exception
     while current is not None and current not in chain:
         chain.append(current)
-        current = None if _is_reset(current) else current.__cause__ or getattr(current, "os_error", None)
+        current = (
+            None if _is_reset(current) else current.__cause__ or getattr(current, "os_error", None)
+        )
     return reversed(chain)
 
 
-def _is_half_a_head(exception: BaseException) -> bool:
-    """aiohttp calls it a disconnect, too, where an answer's head had begun; it then holds what there was of it."""
-    return isinstance(exception, aiohttp.ServerDisconnectedError) and not isinstance(exception.message, str)
-
-
 def _is_reset(exception: BaseException) -> bool:
-    """aiohttp tells of a reset within a body in its own text alone; the cause that it gives is a missing chunk."""
-    return isinstance(exception, aiohttp.ClientPayloadError) and "ConnectionResetError" in str(exception)
+    """Whether the connection was reset within a body, which aiohttp reports only in its text."""
+    return isinstance(exception, aiohttp.ClientPayloadError) and "ConnectionResetError" in str(
+        exception
+    )
 
 
-# From the most specific to the least: the first that an exception is an instance of tells.
-_LOW = (
+# The most specific first: the first row that an exception is an instance of counts.
+_TRANSPORT_ERRORS = (
     ((UnicodeEncodeError,), "internal_error", None),
-    ((msgspec.MsgspecError, UnicodeError, JSONDecodeError, RecursionError), "upstream_bad_event", "not_json"),
-    ((ssl.SSLError, aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch), "upstream_bad_response", "tls"),
+    (
+        (msgspec.MsgspecError, UnicodeError, JSONDecodeError, RecursionError),
+        "upstream_bad_event",
+        "not_json",
+    ),
+    (
+        (ssl.SSLError, aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch),
+        "upstream_bad_response",
+        "tls",
+    ),
     ((socket.gaierror, aiohttp.ClientConnectorDNSError), "upstream_unavailable", "dns"),
     ((ConnectionRefusedError,), "upstream_unavailable", "refused"),
     ((TimeoutError,), "upstream_timeout", "connect"),
@@ -241,24 +232,34 @@ _LOW = (
 )
 
 
-def _low_error(exception: BaseException) -> GatewayError | None:
+def _transport_error(exception: BaseException) -> GatewayError | None:
     if isinstance(exception, GatewayError):
-        return exception  # of our own transport, in an SDK's wrapping
+        return exception  # of the gateway's transport, wrapped by an SDK
     if isinstance(exception, OSError) and exception.errno in (errno.EMFILE, errno.ENFILE):
-        return GatewayError("overloaded", reason="open_files", retry_after=1)  # ours: no vendor has been asked
+        # A limit of this process: no vendor was asked.
+        return GatewayError("overloaded", reason="open_files", retry_after=1)
     if _is_reset(exception):
         return GatewayError("upstream_unavailable", reason="reset")
-    if _is_half_a_head(exception):
-        return GatewayError("upstream_bad_response", reason="protocol", detail={"exception": "half a head"})
-    if isinstance(exception, http_exceptions.TransferEncodingError) and "Not enough data" in exception.message:
+    if isinstance(exception, aiohttp.ServerDisconnectedError) and not isinstance(
+        exception.message, str
+    ):
+        # The vendor disconnected within a response's head, which aiohttp then keeps as the message.
+        return GatewayError(
+            "upstream_bad_response", reason="protocol", detail={"exception": "half a head"}
+        )
+    if (
+        isinstance(exception, http_exceptions.TransferEncodingError)
+        and "Not enough data" in exception.message
+    ):
         return GatewayError("upstream_truncated", reason="short_body")
-    for kinds, code, reason in _LOW:
+    for kinds, code, reason in _TRANSPORT_ERRORS:
         if isinstance(exception, kinds):
             return GatewayError(code, reason=reason, detail={"exception": type(exception).__name__})
     return None
 
 
-# What the SDKs and their HTTP libraries call it where nothing is beneath: by name, for they share the names.
+# Exceptions of the SDKs and their HTTP libraries that have no cause: by name, since the libraries
+# share the names.
 _NAMED = (
     (("TimeoutException", "APITimeoutError"), "upstream_timeout", "connect"),
     (("TooManyRedirects",), "upstream_bad_response", "redirect"),
@@ -270,10 +271,18 @@ _NAMED = (
 
 def _named_error(exception: BaseException) -> GatewayError | None:
     names = {kind.__name__ for kind in type(exception).__mro__}
-    told = next(((code, reason) for kinds, code, reason in _NAMED if not names.isdisjoint(kinds)), None)
-    return GatewayError(told[0], reason=told[1], detail={"exception": type(exception).__name__}) if told else None
+    for kinds, code, reason in _NAMED:
+        if not names.isdisjoint(kinds):
+            return GatewayError(code, reason=reason, detail={"exception": type(exception).__name__})
+    return None
+
+
+def _first_short(errors: Sequence[ErrorObject], *keys: str) -> str | None:
+    """The first code word under one of the keys, the innermost object first."""
+    words = (_short(error.get(key)) for error in errors for key in keys)
+    return next(filter(None, words), None)
 
 
 def _short(word: object) -> str | None:
-    """A vendor's own code word for the log, if it is one: prose is left out."""
+    """A vendor's code word for the log; None for prose, which is not logged."""
     return word if isinstance(word, str) and re.fullmatch(r"[\w./\[\]-]{1,64}", word) else None

@@ -1,19 +1,20 @@
-"""`ProviderFactory`: the table of providers; imports, builds and keeps each at its first use."""
+"""`ProviderFactory`: the table of providers. Each is imported and built at its first use."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 
 from configuration import ProviderSettings
 from models import GatewayError
 from providers.base import BaseProvider
 
-# Name, then module and class: importing a vendor's SDK takes 0.3 to 1.4 s, so only the ones in use are imported.
+# Module and class by name, or the function that chooses the class: importing a vendor's SDK takes
+# 0.3 to 1.4 s, so only those in use are imported.
 _provider_classes: dict[str, tuple[str, str]] = {
-    "gpt": ("providers.openai_provider", "OpenAIProvider"),
+    "gpt": ("providers.openai_provider", "make_openai_provider"),
     "claude": ("providers.anthropic_provider", "AnthropicProvider"),
     "gemini": ("providers.gemini_provider", "GeminiProvider"),
     "groq": ("providers.groq_provider", "GroqProvider"),
@@ -22,7 +23,7 @@ _provider_classes: dict[str, tuple[str, str]] = {
 
 
 class ProviderFactory:
-    """Gives providers by name; whoever makes a factory closes it with `aclose`."""
+    """Builds providers by name. The caller that creates the factory closes it with `aclose`."""
 
     def __init__(self, settings: Iterable[ProviderSettings]) -> None:
         self._settings = {provider.name: provider for provider in settings}
@@ -36,11 +37,16 @@ class ProviderFactory:
     def settings(self, name: str) -> ProviderSettings:
         """A provider's settings. Raises GatewayError `unknown_provider`."""
         if name not in self._settings:
-            raise GatewayError("unknown_provider", f"There is no such provider; valid are {', '.join(self.names)}.")
+            raise GatewayError(
+                "unknown_provider", f"There is no such provider; valid are {', '.join(self.names)}."
+            )
         return self._settings[name]
 
     def get(self, name: str) -> BaseProvider:
-        """The provider, built at the first call. Raises GatewayError `unknown_provider`, `provider_not_configured`."""
+        """The provider, built at the first call.
+
+        Raises GatewayError `unknown_provider`, `provider_not_configured`.
+        """
         provider = self.built.get(name)
         if provider is None:
             settings = self.settings(name)
@@ -50,21 +56,22 @@ class ProviderFactory:
         return provider
 
     async def warm(self) -> None:
-        """Build the configured providers before the first request: the imports in a thread, off the loop."""
+        """Build the configured providers before the first request. The imports run in a thread."""
         configured = [name for name, settings in self._settings.items() if settings.configured]
         for name in configured:
             await asyncio.to_thread(_provider_class, name)
             self.get(name)
 
     async def aclose(self) -> None:
-        """Close every provider that was built, the last first."""
-        async with AsyncExitStack() as closing:  # goes on where one fails
+        """Close every provider that was built, in reverse order."""
+        async with AsyncExitStack() as closing:  # closes the others if one fails
             for provider in self.built.values():
                 closing.push_async_callback(provider.aclose)
             self.built.clear()
 
 
-def _provider_class(name: str) -> type[BaseProvider]:
+def _provider_class(name: str) -> Callable[[ProviderSettings], BaseProvider]:
     module, class_name = _provider_classes[name]
-    provider_class: type[BaseProvider] = getattr(importlib.import_module(module), class_name)
+    provider_class: Callable[[ProviderSettings], BaseProvider]
+    provider_class = getattr(importlib.import_module(module), class_name)
     return provider_class

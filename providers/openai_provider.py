@@ -1,76 +1,132 @@
-"""OpenAI by chat completions, through its SDK's client; the stream's bytes are read here.
-
-The SDK owns authentication, URLs, transport and typed errors; `create()` would build typed objects for each chunk.
-"""
+"""OpenAI, through its SDK's client: by the Responses API on its own hosts, or chat completions."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from functools import partial
+from collections.abc import Mapping
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import httpx2
 import openai
 
 from configuration import ProviderSettings
 from models import Prompt
-from providers.base import BaseProvider
-from providers.chat_completions import ChatCompletionsDecoder, to_messages
-from providers.http_client import api_key, make_http_client, post_unread
-from providers.vendor_stream import Batch, RawResponse, read_batches
+from providers.base_url import read_base_url
+from providers.http.client import make_http_client
+from providers.model_options import NOT_TAKEN, ModelOptions
+from providers.stainless import StainlessProvider, client_options
+from providers.wires import chat_completions_body, responses_body
+from providers.wires.chat_completions import ChatCompletionsDecoder
+from providers.wires.decoder import Decoder
+from providers.wires.responses import ResponsesDecoder
 
-_PATH = "/chat/completions"
-_LOWEST_EFFORT = "none"  # of openai.types.shared.ReasoningEffort
+_ENDPOINTS = ("/chat/completions", "/models", "/responses")
+_VERSION = "/v1"  # for a base URL that is only a host
+_HOST = "api.openai.com"  # `eu.api.openai.com` and the like are OpenAI's own, too
+_REASONING = "reasoning."  # before the names of parameters that are fields of `reasoning`
 
 
-class OpenAIProvider(BaseProvider):
-    """GPT models."""
+class OpenAIProvider(StainlessProvider):
+    """GPT models by chat completions, which other servers have, too."""
 
-    optional_parameters: ClassVar[tuple[str, ...]] = (
-        "temperature",
-        "max_completion_tokens",
-        "reasoning_effort",
-        "stream_options",
-    )
+    response_class = httpx2.Response
+    stream_class = openai.AsyncStream[object]
+    to_body = staticmethod(chat_completions_body.to_body)
+    decoder: ClassVar[type[Decoder]] = ChatCompletionsDecoder
+    parameter_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "max_completion_tokens": ("max_tokens",),
+        "max_tokens": ("max_completion_tokens",),
+        "reasoning_effort": ("reasoning", "thinking", "effort"),
+        "stream_options": ("include_usage",),
+    }
+
+    client_names: ClassVar[Mapping[str, str]] = {"max_completion_tokens": "max_tokens"}
 
     def __init__(self, settings: ProviderSettings) -> None:
-        super().__init__(settings)
-        base_url = (settings.base_url or "https://api.openai.com/v1").rstrip("/")
-        self._url = base_url + _PATH
-        client = make_http_client(httpx2, openai.DefaultAioHttpClient, settings)
-        self._client = openai.AsyncOpenAI(
-            api_key=api_key(settings),
-            base_url=base_url,
-            max_retries=0,
-            timeout=client.timeout,
-            http_client=client,
-        )
-        # The SDK takes these from the environment where they are not given, and offers no way to say "none".
-        self._client.organization = self._client.project = None
-        self._client._custom_headers = {}
+        base_url = read_base_url(settings, _ENDPOINTS)
+        if not base_url.path:
+            base_url = base_url._replace(path=_VERSION)
+        http_client = make_http_client(httpx2, openai.DefaultAioHttpClient, settings)
+        client = openai.AsyncOpenAI(**client_options(settings, base_url, http_client))
+        # The SDK reads these from the environment if they are not passed.
+        client.organization = client.project = None
+        super().__init__(settings, base_url, client)
 
-    def parameters(self) -> dict[str, object]:
-        """The request's parameters besides model and messages."""
+    def parameters(self, options: ModelOptions) -> Mapping[str, object]:
         return {
-            "max_completion_tokens": self.settings.max_tokens,
-            "temperature": self.settings.temperature,
-            "reasoning_effort": self.settings.reasoning_effort or _LOWEST_EFFORT,
-            "stream_options": {"include_usage": True},
+            options.capability.max_tokens_field: options.max_tokens,
+            "temperature": options.temperature,
+            "top_p": options.top_p,
+            "stop": options.stop,
+            "seed": options.seed,
+            "parallel_tool_calls": options.parallel_tool_calls,
+            "reasoning_effort": options.effort,
+            "stream_options": {"include_usage": True}
+            if options.capability.stream_options
+            else None,
         }
 
-    def stream_response(self, prompt: Prompt, model: str, message_id: str) -> AsyncGenerator[Batch, None]:
-        open_response = partial(self._open, prompt, model, message_id)
-        return read_batches(open_response, ChatCompletionsDecoder(), self.settings.max_event_bytes)
 
-    async def _open(self, prompt: Prompt, model: str, message_id: str) -> RawResponse:
-        body = {"model": model, "messages": to_messages(prompt), "stream": True}
-        body |= self.accepted(model, self.parameters())
-        response = await post_unread(self._client, self._url, body, httpx2.Response, openai.AsyncStream[object])
-        self.note_opened(model, message_id, response.headers.get("x-request-id"))
-        return response
+class ResponsesProvider(OpenAIProvider):
+    """GPT models by the Responses API."""
 
-    async def retrieve_model(self, model: str) -> None:
-        await self._client.models.retrieve(model)
+    chat_path = "/responses"
+    to_body = staticmethod(responses_body.to_body)
+    decoder = ResponsesDecoder
+    parameter_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "max_output_tokens": ("max_tokens", "max_completion_tokens"),
+        "reasoning.effort": ("reasoning", "thinking", "effort"),
+        "reasoning.summary": ("reasoning summaries",),
+        "include": ("encrypted content",),
+    }
+    client_names: ClassVar[Mapping[str, str]] = {
+        "max_output_tokens": "max_tokens",
+        "reasoning.effort": "reasoning_effort",
+    }
 
-    async def aclose(self) -> None:
-        await self._client.close()
+    def parameters(self, options: ModelOptions) -> Mapping[str, object]:
+        """The parameters; those of reasoning are named as errors name them.
+
+        A model that reasons is asked for summaries, since it is silent until it answers. An
+        organisation that is not verified is refused them.
+        """
+        reasons = isinstance(options.effort, str) and options.effort != "none"
+        return {
+            "max_output_tokens": options.max_tokens,
+            "temperature": options.temperature,
+            "top_p": options.top_p,
+            "stop": None if options.stop is None else NOT_TAKEN,
+            "seed": None if options.seed is None else NOT_TAKEN,
+            "parallel_tool_calls": options.parallel_tool_calls,
+            "reasoning.effort": options.effort,
+            "reasoning.summary": "auto"
+            if reasons and options.capability.include_thoughts
+            else None,
+        }
+
+    def accepted(self, prompt: Prompt, model: str) -> dict[str, object]:
+        """The parameters; with tools the encrypted reasoning is asked for, if the model reasons."""
+        accepted = super().accepted(prompt, model)
+        has_tools = bool(prompt.options.tools) or not prompt.is_plain
+        reasons = self.options(model).capability.effort != ()
+        if has_tools and reasons and "include" not in prompt.left_out:
+            return {**accepted, "include": ["reasoning.encrypted_content"]}
+        return accepted
+
+    def body(self, prompt: Prompt, model: str) -> dict[str, object]:
+        body = super().body(prompt, model)
+        names = [name for name in body if name.startswith(_REASONING)]
+        if names:
+            body["reasoning"] = {name.removeprefix(_REASONING): body.pop(name) for name in names}
+        return body
+
+
+def make_openai_provider(settings: ProviderSettings) -> OpenAIProvider:
+    """The provider that speaks the API of OPENAI_API."""
+    host = urlsplit(settings.base_url or "").hostname or ""
+    # In demo mode the simulator takes the place of OpenAI's own host.
+    is_own = host == _HOST or host.endswith(f".{_HOST}") or settings.demo
+    api = settings.openai_api
+    if api == "responses" or (api == "auto" and is_own):
+        return ResponsesProvider(settings)
+    return OpenAIProvider(settings)

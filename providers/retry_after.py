@@ -1,37 +1,65 @@
-"""How long a vendor asks to wait, from its answer's headers and its error's details."""
+"""How long a vendor asks to wait, from the headers of its response and the details of its error."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 _LONGEST_WAIT = 86_400.0  # seconds
+_DURATION = re.compile(r"(?:\d{1,12}(?:\.\d{1,12})?(?:ms|s|m|h)){1,4}", re.ASCII)
+_PIECE = re.compile(r"([\d.]+)(ms|s|m|h)", re.ASCII)
+_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?", re.ASCII)
+_UNIT_NAMES = re.compile(r"\s*(milliseconds?|millis|seconds?|secs?|minutes?|mins?|hours?)\b")
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def find_retry_after(headers: Mapping[str, str], details: Iterable[Mapping[str, Any]]) -> float | None:
-    """Seconds to wait, at most a day: Retry-After-Ms, Retry-After (a number or a date), or Google's RetryInfo
-    among an error's `details`. None where nothing readable is told.
+def find_retry_after(
+    headers: Mapping[str, str], details: Iterable[Mapping[str, Any]]
+) -> float | None:
+    """Seconds to wait, at most a day.
+
+    From Retry-After-Ms, Retry-After, or Google's RetryInfo in an error's `details`. Retry-After may
+    be a number, a duration such as `30s` or `1m30s`, or a date. Returns None if none is readable.
     """
     milliseconds = _parse_number(headers.get("retry-after-ms"))
-    told = [
-        None if milliseconds is None else milliseconds / 1000,
-        _parse_number(headers.get("retry-after")),
-        _parse_date(headers.get("retry-after")),
-        *(_parse_number(str(detail.get("retryDelay")).removesuffix("s")) for detail in details),
-    ]
-    return next((min(max(0.0, seconds), _LONGEST_WAIT) for seconds in told if seconds is not None), None)
+    if milliseconds is not None:
+        return _limit(milliseconds / 1000)
+    texts = [headers.get("retry-after"), *(str(detail.get("retryDelay")) for detail in details)]
+    parsers = (_parse_number, _parse_duration, _parse_date)
+    found = (parse(text.strip()) for text in texts if text for parse in parsers)
+    return next((_limit(seconds) for seconds in found if seconds is not None), None)
 
 
 def _parse_number(text: str | None) -> float | None:
-    return float(text) if text and re.fullmatch(r"\d{1,12}(\.\d{1,12})?", text, re.ASCII) else None
+    stripped = text.strip() if text else ""
+    return float(stripped) if _NUMBER.fullmatch(stripped) else None
 
 
-def _parse_date(text: str | None) -> float | None:
-    """Seconds from now to an HTTP date; an unreadable one is as good as none."""
-    try:
-        return parsedate_to_datetime(text).timestamp() - time.time() if text else None
-    except (ValueError, OverflowError):
+def _parse_duration(text: str) -> float | None:
+    lowered = _UNIT_NAMES.sub(
+        lambda match: "ms" if match[1].startswith("mil") else match[1][0], text.lower()
+    )
+    compact = lowered.replace(" ", "")
+    if not _DURATION.fullmatch(compact):
         return None
+    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _PIECE.findall(compact))
+
+
+def _parse_date(text: str) -> float | None:
+    """Seconds from now until an HTTP or ISO date; a date without a time zone is in UTC."""
+    for parse in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            date = parse(text)
+            date = date.replace(tzinfo=UTC) if date.tzinfo is None else date
+            return date.timestamp() - time.time()
+        except (ValueError, OverflowError, TypeError, IndexError):
+            continue  # not a date in this format
+    return None
+
+
+def _limit(seconds: float) -> float:
+    return min(max(0.0, seconds), _LONGEST_WAIT)

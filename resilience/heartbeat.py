@@ -1,7 +1,7 @@
-"""A loop's heartbeat: how long it stood still between two beats, and how much of that was the gateway's own doing.
+"""Measures how long an event loop is blocked, and how much of that is due to its own process.
 
-A loop stands still because something in it works or waits for long, or because the machine runs something else: Linux
-tells how long a thread was ready to run and had no processor.
+A loop is blocked while something in it works or waits, or while the machine runs something else.
+Linux knows for how long a thread was ready to run without a processor.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SCHEDULER = Path("/proc/thread-self/schedstat")
 
 
 class Heartbeat:
-    """Beats from `start` on. The longest pause, and the longest that is not the machine's, are in milliseconds."""
+    """Measures from `start` on: the longest pause, and the longest without the machine's part."""
 
     def __init__(self) -> None:
         self.longest_ms = 0.0
@@ -23,7 +23,7 @@ class Heartbeat:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """To be called in the loop's thread, while the loop runs; what comes before another call does not count."""
+        """Start, or start again. To be called while the loop runs, in its thread."""
         if self._timer:
             self._timer.cancel()
         self._loop = asyncio.get_running_loop()
@@ -41,5 +41,5 @@ class Heartbeat:
 
 
 def _queued_ms() -> float:
-    """How long this thread has been waiting for a processor so far."""
+    """For how long this thread has waited for a processor so far."""
     return int(_SCHEDULER.read_text().split()[1]) / 1e6

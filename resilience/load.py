@@ -1,4 +1,4 @@
-"""Chats that come at a steady rate, whatever becomes of those before them."""
+"""Chats at a steady rate, regardless of how earlier ones end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 async def tick(rate: float) -> AsyncIterator[int]:
-    """Numbers from 0, so many a second, on a steady clock."""
+    """Numbers from 0, `rate` of them a second, without drift."""
     now = asyncio.get_running_loop().time
     began, number = now(), 0
     while True:
@@ -19,8 +19,10 @@ async def tick(rate: float) -> AsyncIterator[int]:
         number += 1
 
 
-async def ask_many(ask: Callable[[int], Coroutine[object, object, T]], count: int, rate: float) -> list[T]:
-    """Begin so many, so many a second; their results when all are over, in their order."""
+async def ask_many(
+    ask: Callable[[int], Coroutine[object, object, T]], count: int, rate: float
+) -> list[T]:
+    """Start `count` tasks, `rate` of them a second. Returns the results, in order."""
     tasks: list[asyncio.Task[T]] = []
     async for number in tick(rate):
         tasks.append(asyncio.create_task(ask(number)))

@@ -1,4 +1,4 @@
-"""A straight line through samples, and how sure its slope is."""
+"""A straight line through samples, and the confidence of its slope."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Slope(NamedTuple):
 def fit(times: Sequence[float], values: Sequence[float]) -> Slope:
     """The slope of values over times, by least squares over the means of 20 batches.
 
-    Neighbouring samples of a process's memory are nearly the same: by themselves they would seem to be surer than they
-    are.
+    Neighbouring samples of a process's memory are nearly equal: alone, they would make the interval
+    too narrow.
     """
     xs, ys = _average(times), _average(values)
     slope, intercept = statistics.linear_regression(xs, ys)

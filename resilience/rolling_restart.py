@@ -1,8 +1,9 @@
-"""Every process of the gateway is replaced while chats come: each has an honest ending, none is refused.
+"""Every process of the gateway is replaced under load: no chat is refused or cut.
 
-Two ways: SIGHUP to a parent of two workers, and two instances behind nginx, one after the other. nginx asks no /health,
-and it cannot tell a 503 `draining` from another, which must not be asked of a vendor twice. So whoever restarts an
-instance takes it out of nginx first: marks it `down`, reloads, and only then sends SIGTERM, whose grace is for that.
+Two ways: SIGHUP to a parent of two workers, and two instances behind nginx, one after the other.
+nginx asks no /health, and it cannot distinguish a 503 `draining` from others, which must not reach
+a vendor twice. So an instance is taken out of nginx first: marked `down`, nginx reloaded, and only
+then SIGTERM sent, whose grace is for that.
 """
 
 from __future__ import annotations
@@ -16,18 +17,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import uvloop
-
 from benchmarks.processes import Process, find_nginx, free_port, gateway, started
 from resilience.client import Chat, ask
-from resilience.house import DEFAULT, PROVIDERS
+from resilience.gateway_process import DEFAULT, PROVIDERS
 from resilience.load import tick
 from resilience.promises import Promise, judge
 from simulator import Paced, Simulator
 
 _RATE = 40.0  # chats a second
 _ANSWER = Paced(60, 20)  # three seconds
-_PATIENCE_SECONDS = 120.0
+_TIMEOUT_SECONDS = 120.0
 _MODELS = dict.fromkeys(PROVIDERS.values(), DEFAULT)
 _DOCUMENTED = Path(__file__).parents[1] / "docs" / "nginx.conf"
 
@@ -50,7 +49,7 @@ http {{
 
 
 async def _ask_during(port: int, work: Awaitable[None], seconds: float) -> list[Chat]:
-    """Chats while the work goes on, and so many seconds before it and after."""
+    """Chats during the work, and for `seconds` before and after it."""
     now = asyncio.get_running_loop().time
 
     async def surround() -> None:
@@ -72,7 +71,8 @@ async def _ask_during(port: int, work: Awaitable[None], seconds: float) -> list[
 
 def _judge(name: str, chats: Sequence[Chat]) -> int:
     endings = Counter(f"{chat.ending} {chat.cause}".strip() for chat in chats)
-    print(f"{name}: {len(chats)} chats: {', '.join(f'{number} {ending}' for ending, number in endings.most_common())}")
+    counted = ", ".join(f"{number} {ending}" for ending, number in endings.most_common())
+    print(f"{name}: {len(chats)} chats: {counted}")
     refused = sum(chat.ending == "refused" for chat in chats)
     dishonest = sum(chat.ending == "cut" for chat in chats)
     return judge(
@@ -82,14 +82,6 @@ def _judge(name: str, chats: Sequence[Chat]) -> int:
             Promise("every chat has an honest ending", dishonest == 0, f"{dishonest} have none"),
         ],
     )
-
-
-async def _restart_workers(folder: Path, seconds: float) -> int:
-    async with Simulator(default=_ANSWER, remembered=0) as vendor:
-        with gateway(vendor.port, _MODELS, folder, {"WORKERS": "2"}) as parent:
-            await _wait_for(lambda: _count_in_log(folder, "serves") == 2)
-            chats = await _ask_during(parent.port, _replace_workers(parent, folder), seconds)
-    return _judge("workers replaced at SIGHUP", chats)
 
 
 async def _replace_workers(parent: Process, folder: Path) -> None:
@@ -103,9 +95,9 @@ def _count_in_log(folder: Path, text: str) -> int:
     return (folder / "logs" / "app.log").read_text(encoding="utf-8").count(text)
 
 
-async def _wait_for(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(_PATIENCE_SECONDS):
-        while not is_so():  # noqa: ASYNC110 - it is so in another process
+async def _wait_for(is_done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
+        while not is_done():  # noqa: ASYNC110 - another process does it
             await asyncio.sleep(0.1)
 
 
@@ -124,12 +116,15 @@ class _Instance:
         await asyncio.to_thread(self._life.enter_context, life)
 
     async def stop(self) -> None:
-        """By SIGTERM; returns when it has drained."""
+        """Send SIGTERM, and wait until it has drained."""
         await asyncio.to_thread(self._life.close)
 
 
 class _Balancer:
-    """nginx before the instances, with the documented configuration but for its addresses."""
+    """nginx in front of the instances, with the documented configuration.
+
+    Only its addresses and the limits of one client are different.
+    """
 
     def __init__(self, instances: Sequence[_Instance], folder: Path) -> None:
         self.port = free_port()
@@ -140,17 +135,30 @@ class _Balancer:
 
     @property
     def command(self) -> list[str]:
-        """What starts it."""
+        """The command that starts it."""
         error_log = str(self._folder / "error.log")
-        return [str(find_nginx()), "-p", str(self._folder), "-c", str(self._folder / "nginx.conf"), "-e", error_log]
+        return [
+            str(find_nginx()),
+            "-p",
+            str(self._folder),
+            "-c",
+            str(self._folder / "nginx.conf"),
+            "-e",
+            error_log,
+        ]
 
     def configure(self, without: _Instance | None = None) -> None:
-        """Write the configuration, one instance marked as down."""
-        servers = [f"server 127.0.0.1:{each.port}{' down' if each is without else ''};" for each in self._instances]
+        """Write the configuration, with one instance marked as down."""
+        servers = [
+            f"server 127.0.0.1:{each.port}{' down' if each is without else ''};"
+            for each in self._instances
+        ]
         changes: Mapping[str, str] = {
             r"server 127\.0\.0\.1:3050;": " ".join(servers),
             r"listen 80;": f"listen 127.0.0.1:{self.port};",
             r"/var/log/nginx": str(self._folder),
+            r"limit_conn gateway_connections 100;": "",  # all chats come from one address
+            r"limit_req zone=[^;]*;": "",
         }
         text = _DOCUMENTED.read_text(encoding="utf-8")
         for place, change in changes.items():
@@ -160,22 +168,9 @@ class _Balancer:
         (self._folder / "gateway.conf").write_text(text)
 
 
-async def _restart_instances(folder: Path, seconds: float) -> int:
-    async with Simulator(default=_ANSWER, remembered=0) as vendor:
-        instances = [_Instance(vendor.port, folder / name) for name in ("first", "second")]
-        balancer = _Balancer(instances, folder)
-        for instance in instances:
-            await instance.start()
-        try:
-            with started(balancer.command, balancer.port, {}) as nginx:
-                chats = await _ask_during(balancer.port, _replace_instances(instances, balancer, nginx), seconds)
-        finally:
-            for instance in instances:
-                await instance.stop()
-    return _judge("instances replaced behind nginx", chats)
-
-
-async def _replace_instances(instances: Sequence[_Instance], balancer: _Balancer, nginx: Process) -> None:
+async def _replace_instances(
+    instances: Sequence[_Instance], balancer: _Balancer, nginx: Process
+) -> None:
     for instance in instances:
         balancer.configure(without=instance)
         nginx.send_signal(signal.SIGHUP)
@@ -185,17 +180,31 @@ async def _replace_instances(instances: Sequence[_Instance], balancer: _Balancer
         nginx.send_signal(signal.SIGHUP)
 
 
-async def _run(folder: Path, seconds: float) -> int:
-    status = await _restart_workers(folder, seconds)
+async def run(folder: Path, seconds: float) -> int:
+    """Run. Returns the exit status."""
+    async with Simulator(default=_ANSWER, remembered=0) as vendor:
+        with gateway(vendor.port, _MODELS, folder, {"WORKERS": "2"}) as parent:
+            await _wait_for(lambda: _count_in_log(folder, "serves") == 2)
+            chats = await _ask_during(parent.port, _replace_workers(parent, folder), seconds)
+    status = _judge("workers replaced at SIGHUP", chats)
     if find_nginx() is None:
         print(
-            "instances behind nginx: not run, for nginx is not installed (Debian, Ubuntu: apt-get install nginx-light)"
+            "instances behind nginx: not run, as nginx is not installed "
+            "(apt-get install nginx-light)"
         )
         return status
-    (folder / "nginx").mkdir()
-    return max(status, await _restart_instances(folder / "nginx", seconds))
-
-
-def main(folder: Path, seconds: float) -> int:
-    """Run. Returns the exit status."""
-    return uvloop.run(_run(folder, seconds))
+    folder /= "nginx"
+    folder.mkdir()
+    async with Simulator(default=_ANSWER, remembered=0) as vendor:
+        instances = [_Instance(vendor.port, folder / name) for name in ("first", "second")]
+        balancer = _Balancer(instances, folder)
+        for instance in instances:
+            await instance.start()
+        try:
+            with started(balancer.command, balancer.port, {}) as nginx:
+                replacing = _replace_instances(instances, balancer, nginx)
+                chats = await _ask_during(balancer.port, replacing, seconds)
+        finally:
+            for instance in instances:
+                await instance.stop()
+    return max(status, _judge("instances replaced behind nginx", chats))

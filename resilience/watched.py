@@ -1,7 +1,7 @@
-"""`python -m resilience.watched REPORT`: the gateway as `python main.py` serves it; SIGUSR2 asks what is alive in it.
+"""`python -m resilience.watched REPORT`: the gateway, which reports its objects at SIGUSR2.
 
-From the first report on its loop has a heartbeat. Nothing of the gateway is changed: the signal is one that it does not
-take itself.
+The gateway itself is unchanged and does not use that signal. From the first report on the pauses
+of its loop are measured.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from benchmarks.processes import Process
 from main import main as serve
 from resilience.heartbeat import Heartbeat
 
-_PATIENCE_SECONDS = 10.0
+_TIMEOUT_SECONDS = 10.0
 
 
 class Report(msgspec.Struct):
-    """What is alive after a full collection: tasks that are not over, blocks of Python's allocator, objects by type.
+    """What is alive after a full collection: tasks, blocks of Python's allocator, objects by type.
 
-    What was there before the gateway served is frozen, and so not among the objects. `allocated_bytes` is what glibc
-    has given out: to the C libraries, to Python for what is large, to Python's allocator for the rest. 0 without glibc.
+    Objects from before the gateway served are frozen and not included. `allocated_bytes` is what
+    glibc has given out: to the C libraries, and to Python and its allocator. It is 0 without glibc.
     """
 
     tasks: list[str]
@@ -44,29 +44,34 @@ def read_report(process: Process, path: Path) -> Report:
     """Have a watched gateway report. Blocks; raises TimeoutError."""
     path.unlink(missing_ok=True)
     process.send_signal(signal.SIGUSR2)
-    give_up = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while not path.exists():
-        if time.monotonic() > give_up:
+        if time.monotonic() > deadline:
             raise TimeoutError("the gateway does not report")
         time.sleep(0.02)
     return msgspec.json.decode(path.read_bytes(), type=Report)
 
 
 def _report(path: Path, heartbeat: Heartbeat) -> None:
-    _write_report(path, heartbeat)
-    heartbeat.start()  # not before: to count what is alive takes long
-
-
-def _write_report(path: Path, heartbeat: Heartbeat) -> None:
     gc.collect()
     found = gc.get_objects()
-    tasks = [str(thing.get_coro()) for thing in found if isinstance(thing, asyncio.Task) and not thing.done()]
+    tasks = [
+        str(thing.get_coro())
+        for thing in found
+        if isinstance(thing, asyncio.Task) and not thing.done()
+    ]
     objects = Counter(f"{type(thing).__module__}.{type(thing).__qualname__}" for thing in found)
     draft = path.with_suffix(".draft")
     pulse = (heartbeat.longest_ms, heartbeat.longest_own_ms)
-    told = Report(tasks, sys.getallocatedblocks(), _allocated_bytes(), dict(objects), *pulse)
-    draft.write_bytes(msgspec.json.encode(told))
+    allocated_bytes = 0
+    if ask := getattr(ctypes.CDLL(None), "mallinfo2", None):
+        ask.restype = _AllocatorInfo
+        info = ask()
+        allocated_bytes = int(info.given_out + info.mapped)
+    report = Report(tasks, sys.getallocatedblocks(), allocated_bytes, dict(objects), *pulse)
+    draft.write_bytes(msgspec.json.encode(report))
     os.replace(draft, path)
+    heartbeat.start()  # only now, because the report takes long
 
 
 class _AllocatorInfo(ctypes.Structure):
@@ -79,15 +84,6 @@ class _AllocatorInfo(ctypes.Structure):
         ("given_out", ctypes.c_size_t),  # uordblks
         ("free", ctypes.c_size_t * 2),
     )
-
-
-def _allocated_bytes() -> int:
-    ask = getattr(ctypes.CDLL(None), "mallinfo2", None)
-    if ask is None:
-        return 0
-    ask.restype = _AllocatorInfo
-    told = ask()
-    return int(told.given_out + told.mapped)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Renews the page's libraries in static/vendor/ from npm, and writes down what they are in its manifest.
+"""Renews the page's libraries in static/vendor/ from npm, and its manifest.
 
-The manifest says which files of which packages are wanted. Each package's newest release that is at least 7 days old is
-taken; npm checks the archive against the registry's hash. Needs npm.
+The manifest says which files of which packages are wanted. Each package's newest release that is at
+least 7 days old is taken; npm checks the archive against the registry's hash. Needs npm.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import tarfile
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 _VENDOR = Path(__file__).parents[1] / "static" / "vendor"
 _MANIFEST = _VENDOR / "manifest.json"
@@ -24,31 +23,29 @@ _BUDGET = 60_000  # bytes, compressed
 
 
 def renew() -> int:
-    """Replace every file of the manifest by its package's newest release. Returns the exit status."""
+    """Replace every file of the manifest by its package's newest release.
+
+    Returns the exit status.
+    """
     packages = json.loads(_MANIFEST.read_text(encoding="utf-8"))["packages"]
-    renewed = [_renew_package(package) for package in packages]
+    before = (datetime.now(UTC) - _YOUNGEST).date().isoformat()
+    renewed = []
+    for package in packages:
+        with tempfile.TemporaryDirectory() as folder:
+            command = ["npm", "pack", package["name"], "--json", "--ignore-scripts"]
+            command += [f"--before={before}", f"--pack-destination={folder}"]
+            ran = subprocess.run(command, check=True, stdout=subprocess.PIPE)  # noqa: S603
+            archives = json.loads(ran.stdout)
+            (packed,) = archives.values() if isinstance(archives, dict) else archives
+            with tarfile.open(Path(folder, packed["filename"])) as archive:
+                files = [_renew_file(archive, file) for file in package["files"]]
+        print(f"{package['name']} {packed['version']}")
+        found = {name: packed[name] for name in ("version", "integrity")}
+        renewed.append(package | found | {"files": files})
     _MANIFEST.write_text(json.dumps({"packages": renewed}, indent=2) + "\n", encoding="utf-8")
     size = sum(len(gzip.compress(path.read_bytes(), 9)) for path in _VENDOR.rglob("*.js"))
     print(f"{size:,} bytes compressed, of at most {_BUDGET:,}")
     return 0 if size < _BUDGET else 1
-
-
-def _renew_package(package: dict[str, Any]) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        packed = _pack(package["name"], folder)
-        with tarfile.open(Path(folder, packed["filename"])) as archive:
-            files = [_renew_file(archive, file) for file in package["files"]]
-    print(f"{package['name']} {packed['version']}")
-    return package | {"version": packed["version"], "integrity": packed["integrity"], "files": files}
-
-
-def _pack(name: str, folder: str) -> dict[str, Any]:
-    before = (datetime.now(UTC) - _YOUNGEST).date().isoformat()
-    command = ["npm", "pack", name, "--json", "--ignore-scripts", f"--before={before}", f"--pack-destination={folder}"]
-    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE)  # noqa: S603 - the names are our manifest's
-    packed = json.loads(ran.stdout)
-    (found,) = packed.values() if isinstance(packed, dict) else packed
-    return dict(found)
 
 
 def _renew_file(archive: tarfile.TarFile, file: dict[str, str]) -> dict[str, str]:

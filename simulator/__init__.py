@@ -1,6 +1,6 @@
-"""The vendors' wires, spoken by us over a real socket: healthy, recorded or misbehaving.
+"""Simulates the vendors' APIs on a real socket: healthy, recorded or faulty.
 
-Serves demo mode, the tests and the benchmarks. Knows nothing of the gateway: it imports none of its code.
+Used by demo mode, the tests and the benchmarks. It imports none of the gateway's code.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from simulator.behaviours import (
     Behaviour,
     Burst,
+    Checked,
     Demo,
     Error,
     Paced,
@@ -18,14 +19,16 @@ from simulator.behaviours import (
     random_cuts,
 )
 from simulator.plan import Ending, Plan, Step
-from simulator.server import Call, Simulator
-from simulator.wires import WIRES, Thought, Wire
+from simulator.server import SIMULATED_KEY, Call, Simulator
+from simulator.wires import WIRES, ResponsesWire, Thought, ToolCall, Wire
 
 __all__ = [
+    "SIMULATED_KEY",
     "WIRES",
     "Behaviour",
     "Burst",
     "Call",
+    "Checked",
     "Demo",
     "Ending",
     "Error",
@@ -33,11 +36,13 @@ __all__ = [
     "Plan",
     "Raw",
     "Replay",
+    "ResponsesWire",
     "Scripted",
     "Silence",
     "Simulator",
     "Step",
     "Thought",
+    "ToolCall",
     "Wire",
     "random_cuts",
 ]

@@ -1,4 +1,4 @@
-"""What a model does when it is asked: each behaviour turns one request into a plan of bytes. Knows no socket."""
+"""Behaviours of models: each turns one request into a plan of bytes to send, without any I/O."""
 
 from __future__ import annotations
 
@@ -13,39 +13,56 @@ from typing import Literal, Protocol, Self
 
 import msgspec
 
-from simulator.demo import compose_answer, compose_reasoning, split_into_pieces
-from simulator.plan import LAST_CHUNK, STAMP, Ending, Plan, Stamped, Step, chunk, head, stream, whole
-from simulator.wires import Piece, Thought, Wire
+from simulator.demo import compose
+from simulator.plan import (
+    LAST_CHUNK,
+    STAMP,
+    Ending,
+    Plan,
+    Stamped,
+    Step,
+    chunk,
+    head,
+    stream,
+    whole,
+)
+from simulator.refusals import find_refusal
+from simulator.wires import Piece, Wire
 
 _HOP_BY_HOP = {"transfer-encoding", "content-length", "content-encoding", "connection"}
 
 
 class Behaviour(Protocol):
-    """Anything that plans an answer."""
+    """Plans the answer to a request."""
 
     def plan(self, wire: Wire) -> Plan:
-        """The answer to the request that the wire was made of."""
+        """The answer to the wire's request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A readable answer that quotes the question; `first` and `pace` are seconds to the first event and between."""
+    """A readable answer that quotes the question, calls the tools and keeps to the schema.
+
+    What the vendor would refuse is refused. `first` and `pace` are the seconds before and between
+    events.
+    """
 
     pace: float = 0.03
     first: float = 0.15
 
     def plan(self, wire: Wire) -> Plan:
-        thoughts = [Thought(piece) for piece in split_into_pieces(compose_reasoning(wire))]
-        texts = split_into_pieces(compose_answer(wire))
-        return Scripted((*thoughts, *texts), self.pace, first=self.first).plan(wire)
+        if refusal := find_refusal(wire):
+            return Error(400, body=refusal).plan(wire)
+        return Scripted(compose(wire), self.pace, first=self.first).plan(wire)
 
 
 @dataclass(frozen=True, slots=True)
 class Scripted:
-    """These pieces in the vendor's wire (bytes: an event as it stands), `pace` seconds apart, and then an ending.
+    """These pieces in the vendor's format, `pace` seconds apart, and then an ending.
 
-    `finish` says what comes after the pieces: True the finish reason, the usage and the end mark; "reason" all but the
-    end mark; False nothing; None: True where `then` is "end", else False.
+    A piece is text, a Thought, a ToolCall, or bytes that are sent unchanged. `finish` selects what
+    follows the pieces. True: the finish reason, the usage and the end mark. "reason": all but the
+    end mark. False: nothing. None: like True if `then` is "end", else like False.
     """
 
     texts: tuple[Piece, ...]
@@ -55,19 +72,27 @@ class Scripted:
     first: float = 0
 
     def plan(self, wire: Wire) -> Plan:
-        events = [Step(self.first, wire.opening()), *(Step(self.pace, wire.piece(piece)) for piece in self.texts)]
+        events = [
+            Step(self.first, wire.opening()),
+            *(Step(self.pace, event) for piece in self.texts for event in wire.events(piece)),
+        ]
         finish = self.then == "end" if self.finish is None else self.finish
         last = wire.finish() if finish else b""
         return stream(
-            wire.headers, events, last + (wire.mark if finish is True else b""), self.then, wire.output_tokens
+            wire.headers,
+            events,
+            last + (wire.mark if finish is True else b""),
+            self.then,
+            wire.output_tokens,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Paced:
-    """A load: `count` deltas, `rate` a second, on a steady clock.
+    """A load of `count` deltas, `rate` a second, on a fixed schedule.
 
-    A delta is 4 characters, a number that goes round at 1000; stamped, it is the time of its writing in 16 digits.
+    A delta has 4 characters: a number modulo 1000. If `stamped`, it is instead the time of its
+    writing in 16 digits.
     """
 
     count: int
@@ -81,17 +106,19 @@ class Paced:
         yield from stream(wire.headers, [Step(0, wire.opening())], b"", "hang").steps
         first = chunk(wire.piece(STAMP if self.stamped else " 000"))
         yield Step(1 / self.rate, Stamped(first) if self.stamped else first)
-        round_of_steps = itertools.cycle(_paced_steps(type(wire), wire.model, self.rate, self.stamped))
-        yield from itertools.islice(round_of_steps, 1, self.count)
+        cycle = itertools.cycle(_paced_steps(type(wire), wire.model, self.rate, self.stamped))
+        yield from itertools.islice(cycle, 1, self.count)
         wire.output_tokens = self.count
         yield Step(1 / self.rate, chunk(wire.finish() + wire.mark) + LAST_CHUNK)
 
 
 @lru_cache(maxsize=16)
-def _paced_steps(wire_class: type[Wire], model: str, rate: float, stamped: bool) -> tuple[Step, ...]:
-    """The round of a paced stream's deltas, ready for the socket."""
+def _paced_steps(
+    wire_class: type[Wire], model: str, rate: float, stamped: bool
+) -> tuple[Step, ...]:
+    """The steps of one cycle of a paced stream's deltas, encoded."""
     wire = wire_class(model, {})
-    wire.text("")  # a stream's first delta may bring more than itself
+    wire.text("")  # discarded: a stream's first delta may have additional events
     if stamped:
         return (Step(1 / rate, Stamped(chunk(wire.text(STAMP)))),)
     return tuple(Step(1 / rate, chunk(wire.text(f" {number:03d}"))) for number in range(1000))
@@ -99,7 +126,7 @@ def _paced_steps(wire_class: type[Wire], model: str, rate: float, stamped: bool)
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """A load: `count` deltas as Paced's, each a chunk of its own, and the end, all in one write."""
+    """A load of `count` deltas as in Paced, each a separate chunk, all in one write."""
 
     count: int
 
@@ -115,9 +142,9 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Recorded bytes in segments of our choosing, each its own write, `pace` seconds apart.
+    """Recorded bytes in segments, each a separate write, `pace` seconds apart.
 
-    `cuts` are the places of the cuts, or the size of a segment in bytes, or None: all at once.
+    `cuts` are the offsets of the cuts, or the size of a segment in bytes, or None for one segment.
     """
 
     stream: bytes
@@ -125,18 +152,22 @@ class Replay:
     pace: float = 0
     then: Ending = "end"
     headers: Mapping[str, str] = field(default_factory=dict)
-    chunked: bool = True  # else the body ends where the connection does
+    chunked: bool = True  # else the body ends with the connection
 
     @classmethod
-    def recorded(cls, folder: Path, cuts: tuple[int, ...] | int | None = None, pace: float = 0) -> Self:
-        """The stream of a recording's folder."""
+    def recorded(
+        cls, folder: Path, cuts: tuple[int, ...] | int | None = None, pace: float = 0
+    ) -> Self:
+        """Load the stream from a recording's folder."""
         return cls((folder / "response.sse").read_bytes(), cuts, pace)
 
     def plan(self, wire: Wire) -> Plan:
         headers = {**wire.headers, **self.headers}
         *segments, last = _cut(self.stream, self.cuts)
         if self.chunked:
-            return stream(headers, [Step(self.pace, segment) for segment in segments], last, self.then)
+            return stream(
+                headers, [Step(self.pace, segment) for segment in segments], last, self.then
+            )
         steps = [Step(0, head(200, {**headers, "connection": "close"}))]
         steps += [Step(self.pace, segment) for segment in (*segments, last)]
         return Plan(steps, "close" if self.then == "end" else self.then)
@@ -145,18 +176,23 @@ class Replay:
 def _cut(data: bytes, cuts: tuple[int, ...] | int | None) -> list[bytes]:
     if isinstance(cuts, int):
         cuts = tuple(range(cuts, len(data), cuts))
-    places = (0, *sorted(cuts or ()), len(data))
-    return [data[start:end] for start, end in itertools.pairwise(places)]
+    offsets = (0, *sorted(cuts or ()), len(data))
+    return [data[start:end] for start, end in itertools.pairwise(offsets)]
 
 
 def random_cuts(length: int, seed: int, count: int) -> tuple[int, ...]:
-    """So many places (fewer in a short stream) to cut a stream at, the same for the same seed."""
-    return tuple(sorted(random.Random(seed).sample(range(1, length), min(count, max(length - 1, 0)))))
+    """Up to `count` random offsets to cut a stream at, the same for the same seed."""
+    return tuple(
+        sorted(random.Random(seed).sample(range(1, length), min(count, max(length - 1, 0))))
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """A whole answer in one piece, of any status; without a body, an error in the vendor's shape."""
+    """A response with any status, in one write.
+
+    The default body is an error in the vendor's format.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -164,25 +200,42 @@ class Error:
 
     @classmethod
     def recorded(cls, folder: Path) -> Error | Replay:
-        """A recorded error; one with status 200 is an error event in a stream."""
+        """Load a recorded error. One with status 200 is an error event in a stream."""
         meta = msgspec.json.decode((folder / "meta.json").read_bytes())
         body = (folder / "body").read_bytes()
         if meta["status"] == 200:
             return Replay(body)
-        headers = {name: value for name, value in meta["headers"].items() if name not in _HOP_BY_HOP}
+        headers = {
+            name: value for name, value in meta["headers"].items() if name not in _HOP_BY_HOP
+        }
         return cls(meta["status"], headers, body)
 
     def plan(self, wire: Wire) -> Plan:
         body = msgspec.json.encode(wire.error_body(self.status)) if self.body is None else self.body
-        return whole(self.status, {**wire.headers, "content-type": "application/json", **self.headers}, body)
+        return whole(
+            self.status, {**wire.headers, "content-type": "application/json", **self.headers}, body
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Refuses what the vendor would refuse, as the demo does; else behaves as given."""
+
+    behaviour: Behaviour
+
+    def plan(self, wire: Wire) -> Plan:
+        refusal = find_refusal(wire)
+        return (Error(400, body=refusal) if refusal else self.behaviour).plan(wire)
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """The socket is held and no content comes: `before` the headers, the first event, or the first content.
+    """Keeps the connection open and sends nothing more.
 
-    With `after`, so many deltas come first, `pace` seconds apart; with `heartbeat`, the vendor's heartbeats every so
-    many seconds.
+    That is `before` the headers, the first event, or the first content.
+
+    `after` deltas are sent first, `pace` seconds apart. `heartbeat` is the interval of the vendor's
+    heartbeats in seconds.
     """
 
     before: Literal["headers", "events", "content"] = "headers"
@@ -206,7 +259,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """These bytes in place of an answer, status line and all, in segments as in Replay."""
+    """These bytes instead of a response, including the status line, in segments as in Replay."""
 
     data: bytes = b""
     then: Ending = "close"
@@ -217,7 +270,7 @@ class Raw:
         return Plan([Step(self.pace, segment) for segment in _cut(self.data, self.cuts)], self.then)
 
 
-_BY_HAND: dict[str, Behaviour] = {
+_NAMED: dict[str, Behaviour] = {
     "silence": Silence(),
     "stall": Silence("content", after=10, pace=0.03),
     "heartbeats": Silence("content", heartbeat=1),
@@ -227,7 +280,10 @@ _BY_HAND: dict[str, Behaviour] = {
 
 
 def named_behaviour(model: str) -> Behaviour | None:
-    """The behaviour that a model's name asks for, as `silence`, `error-429` or `paced-500x50` do; else None."""
+    """The behaviour of a model named `silence`, `error-429`, `paced-500x50` and the like.
+
+    None for other names.
+    """
     if load := re.fullmatch(r"(paced|stamped)-(\d+)x([\d.]+)", model):
         return Paced(int(load[2]), float(load[3]), stamped=load[1] == "stamped")
     if load := re.fullmatch(r"(burst|stall)-(\d+)", model):
@@ -235,4 +291,4 @@ def named_behaviour(model: str) -> Behaviour | None:
         return Burst(count) if load[1] == "burst" else Silence("content", after=count)
     if error := re.fullmatch(r"error-(\d{3})", model):
         return Error(int(error[1]), {"retry-after": "1"} if error[1] == "429" else {})
-    return _BY_HAND.get(model)
+    return _NAMED.get(model)

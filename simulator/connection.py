@@ -1,6 +1,6 @@
-"""One client's connection: reads requests and plays plans, as fast as their clocks and the reader let it.
+"""One client's connection: parses requests, and sends the plans on schedule and with backpressure.
 
-Knows no vendor and no behaviour.
+This module knows nothing of vendors and behaviours.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ABORT_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with no time to linger: c
 
 
 class Request(NamedTuple):
-    """One request, whole; header names in lower case."""
+    """A complete request. Header names are in lower case."""
 
     method: str
     target: str
@@ -32,9 +32,11 @@ class Request(NamedTuple):
 
 
 class Connection(asyncio.Protocol):
-    """Plays one plan after another: `answer` gives the plan of a request, `finished` and `lost` hear how it went.
+    """Sends one plan after another.
 
-    `is_unread` judges a request by its target and its body's first bytes: what follows is left unread for a while.
+    `answer` returns the plan for a request. `finished` is called when a plan is sent, `lost` when
+    the connection ends. `is_unread` gets a request's target and the first bytes of its body; if it
+    returns true, reading pauses for a while.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.Handle | None = None
         self._playing = False
         self._paused = False
-        self._held = False  # a step is due, and the reader doesn't read
+        self._held = False  # a step is due, but writing is paused
         self._made = False
         self._aborted = False
         self._due = 0.0
@@ -77,7 +79,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(head(400, {"content-length": "0", "connection": "close"}))
             self._transport.close()
             return
-        if self._requests and not self._playing:  # not in the parser's callback, which hides what is raised there
+        # not in the parser's callback, which hides what is raised there
+        if self._requests and not self._playing:
             self._play_next()
 
     def pause_writing(self) -> None:
@@ -91,7 +94,10 @@ class Connection(asyncio.Protocol):
             self._write()
 
     def abort(self) -> None:
-        """Close at once, whatever is unsent; if the connection is only being made, as soon as it is."""
+        """Close at once, discarding unsent data.
+
+        A connection that is not yet made is closed when it is.
+        """
         self._aborted = True
         self._cancel_timer()
         if self._made:
@@ -111,7 +117,8 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if not self._body and self._is_unread(self, self._target.decode("latin-1"), body):
             self._transport.pause_reading()
-            self._loop.call_later(_UNREAD_SECONDS, self._transport.resume_reading)  # else its end would not be seen
+            # to notice a disconnect
+            self._loop.call_later(_UNREAD_SECONDS, self._transport.resume_reading)
         self._body += body
 
     def on_message_complete(self) -> None:
@@ -139,10 +146,13 @@ class Connection(asyncio.Protocol):
             self._timer = self._loop.call_at(self._due, self._write)
         else:
             self._due = self._loop.time()
-            self._timer = self._loop.call_soon(self._give_reader_a_turn)
+            self._timer = self._loop.call_soon(self._write_next_turn)
 
-    def _give_reader_a_turn(self) -> None:
-        """A reader on this loop sees the bytes written before only after one more turn of it."""
+    def _write_next_turn(self) -> None:
+        """Wait one more turn of the loop.
+
+        A reader on the same loop then receives the previous write separately.
+        """
         self._timer = self._loop.call_soon(self._write)
 
     def _write(self) -> None:
@@ -160,7 +170,9 @@ class Connection(asyncio.Protocol):
         self._playing = False
         self._finished(self)
         if self._then == "reset":
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT_ON_CLOSE)
+            self._transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, _ABORT_ON_CLOSE
+            )
             self._transport.abort()
         elif self._then != "end":
             self._transport.close()

@@ -1,6 +1,6 @@
-"""Faults of an address, which come before any model is named: nobody listens, or TLS goes wrong.
+"""Faults of an address, before any request: connections are refused, or TLS fails.
 
-The certificates are made at run time and are worth nothing.
+The certificates are generated at run time.
 """
 
 from __future__ import annotations
@@ -27,17 +27,21 @@ _DAY = timedelta(days=1)
 
 @asynccontextmanager
 async def _refused(host: str, port: int) -> AsyncIterator[str]:
-    with socket.socket() as bound:  # bound, and so nobody else's; not listening
+    with socket.socket() as bound:  # reserves the port, but does not listen
         bound.bind((host, port))
         yield f"http://{host}:{bound.getsockname()[1]}"
 
 
 @asynccontextmanager
-async def _deaf(host: str, port: int, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """Takes connections, and answers nothing but TLS, where it has a certificate."""
-    connections: set[_DeafConnection] = set()
+async def _silent(
+    host: str, port: int, context: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
+    """Accepts connections and never responds, apart from a TLS handshake if `context` is given."""
+    connections: set[_SilentConnection] = set()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _DeafConnection(connections), host, port, ssl=context)
+    server = await loop.create_server(
+        lambda: _SilentConnection(connections), host, port, ssl=context
+    )
     try:
         yield f"https://{host}:{server.sockets[0].getsockname()[1]}"
     finally:
@@ -47,10 +51,10 @@ async def _deaf(host: str, port: int, context: ssl.SSLContext | None = None) -> 
         await server.wait_closed()
 
 
-class _DeafConnection(asyncio.Protocol):
-    """Drops what it is sent."""
+class _SilentConnection(asyncio.Protocol):
+    """Ignores everything that it receives."""
 
-    def __init__(self, connections: set[_DeafConnection]) -> None:
+    def __init__(self, connections: set[_SilentConnection]) -> None:
         self._connections = connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -64,16 +68,20 @@ class _DeafConnection(asyncio.Protocol):
 def _badly_certified(
     host: str, port: int, *, name: str | None = None, days: int = 1
 ) -> AbstractAsyncContextManager[str]:
-    return _deaf(host, port, certified_context(name or host, days))
+    return _silent(host, port, certified_context(name or host, days))
 
 
 def certified_context(name: str, days: int, authority: Path | None = None) -> ssl.SSLContext:
-    """A server's TLS with a certificate for a name or address, signed by itself, that ends in so many days.
+    """A server's TLS context with a self-signed certificate for a name or address.
 
-    The certificate is left in the file `authority`, for a client that is to trust it.
+    The certificate expires in `days` days.
+
+    The certificate is also written to the file `authority`, for clients that should trust it.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _sign(name, datetime.now(UTC) + days * _DAY, key).public_bytes(serialization.Encoding.PEM)
+    certificate = _sign(name, datetime.now(UTC) + days * _DAY, key).public_bytes(
+        serialization.Encoding.PEM
+    )
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -88,6 +96,11 @@ def certified_context(name: str, days: int, authority: Path | None = None) -> ss
 
 
 def _sign(name: str, until: datetime, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    subject: x509.GeneralName
+    try:
+        subject = x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        subject = x509.DNSName(name)
     itself = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "simulated vendor")])
     return (
         x509.CertificateBuilder()
@@ -97,17 +110,10 @@ def _sign(name: str, until: datetime, key: ec.EllipticCurvePrivateKey) -> x509.C
         .serial_number(x509.random_serial_number())
         .not_valid_before(until - 30 * _DAY)
         .not_valid_after(until)
-        .add_extension(x509.SubjectAlternativeName([_general_name(name)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([subject]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
-
-
-def _general_name(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
 
 
 ENDPOINTS: dict[str, Callable[[str, int], AbstractAsyncContextManager[str]]] = {
@@ -115,6 +121,9 @@ ENDPOINTS: dict[str, Callable[[str, int], AbstractAsyncContextManager[str]]] = {
     "tls-unknown-issuer": _badly_certified,
     "tls-expired": partial(_badly_certified, days=-1),
     "tls-wrong-host": partial(_badly_certified, name="elsewhere.invalid"),
-    "tls-silence": _deaf,
+    "tls-silence": _silent,
 }
-"""By name: given a host and a port (0: any), the address with the fault, for as long as the block runs."""
+"""By name: a context manager that serves the faulty address.
+
+It gets a host and a port (0: any), and returns the URL.
+"""

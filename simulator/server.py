@@ -1,4 +1,4 @@
-"""The simulator: listens, finds the wire and the behaviour of each request, and remembers the calls."""
+"""The simulator: listens, selects wire and behaviour for each request, and records the calls."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from simulator.behaviours import Behaviour, Demo, named_behaviour
 from simulator.connection import Connection, Request
 from simulator.faults import UNREAD_BODY, fault_behaviour
 from simulator.plan import Plan, whole
-from simulator.wires import WIRES, Wire
+from simulator.wires import SERVED_WIRES, WIRES, Wire
 
+# for all vendors; logs redact keys, so this must not be an ordinary word
+SIMULATED_KEY = "simulated-key-b7e2f04c91d6"
 _BACKLOG = 2048
 _JSON = {"content-type": "application/json"}
-_PEEKED = 2048  # bytes of a body
+_PEEKED = 2048  # first bytes of a body
 _UNREAD_MODEL = re.compile(re.escape(UNREAD_BODY) + r"[\w~]*")
 
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """One call of a vendor; a model check is one that costs nothing."""
+    """One call of a vendor. A model check (`is_check`) is a free call that retrieves a model."""
 
     provider: str
     model: str
@@ -40,13 +42,13 @@ class Call:
     is_check: bool
     opened_at: float = field(default_factory=time.monotonic)
     input_tokens: int = 0
-    output_tokens: int = 0  # of the whole answer, however much of it was sent
-    finished: bool = False  # the answer was sent to its end
+    output_tokens: int = 0  # of the whole answer, even if only a part was sent
+    finished: bool = False  # the answer was sent completely
 
 
 @dataclass(slots=True)
 class _Client:
-    """An open connection: its number, its newest call, and the event that its calls share."""
+    """An open connection: its number, its latest call, and the event shared by its calls."""
 
     number: int
     call: Call | None = None
@@ -54,12 +56,13 @@ class _Client:
 
 
 class Simulator:
-    """The vendors on one port of loopback.
+    """Serves all simulated vendors on one port.
 
-    `behaviours` says what a model does: one behaviour, or a list of them, one a call in turn, of which the last stays.
-    `check_behaviours` says the same of the free calls that retrieve a model. Both may be changed at any time.
-    A model that is in neither does what its name says (`error-429`, `fault-reset`), else the default. `calls` are the
-    newest calls, as many as are to be remembered: their bodies take room, which a server that runs for long hasn't got.
+    `behaviours` maps a model to its behaviour, or to a list of them: one for each call, the last
+    one for all further calls. `check_behaviours` does the same for the free calls that retrieve a
+    model. Both may be changed at any time. Other models have the behaviour that their name means
+    (`error-429`, `fault-reset`), else the default. `calls` has the latest calls, limited to
+    `remembered` because it holds their bodies.
     """
 
     def __init__(
@@ -87,7 +90,9 @@ class Simulator:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connect, self.host, self.port, backlog=_BACKLOG)
+        self._server = await loop.create_server(
+            self._connect, self.host, self.port, backlog=_BACKLOG
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -104,7 +109,10 @@ class Simulator:
     @property
     def base_urls(self) -> dict[str, str]:
         """The base URL for each provider's SDK."""
-        return {provider: f"http://{self.host}:{self.port}{wire.base_path}" for provider, wire in WIRES.items()}
+        return {
+            provider: f"http://{self.host}:{self.port}{wire.base_path}"
+            for provider, wire in WIRES.items()
+        }
 
     def count(self, provider: str | None = None) -> int:
         """The chats so far, of one provider or all; model checks are not among them."""
@@ -114,16 +122,22 @@ class Simulator:
         """The model checks so far, of one provider or all."""
         return self._checks.total() if provider is None else self._checks[provider]
 
-    async def wait_for_call(self, number: int = 1, timeout: float = 5) -> Call:  # noqa: ASYNC109 - short for a test
-        """The call of this number (from 1, model checks included), when it has come. Raises TimeoutError."""
+    async def wait_for_call(self, number: int = 1, timeout: float = 5) -> Call:  # noqa: ASYNC109
+        """Wait for the call of this number (from 1, including model checks).
+
+        Raises TimeoutError.
+        """
         async with asyncio.timeout(timeout):
             while len(self.calls) < number:
                 self._called.clear()
                 await self._called.wait()
         return self.calls[number - 1]
 
-    async def wait_closed(self, call: Call, timeout: float = 2) -> bool:  # noqa: ASYNC109 - the answer is False, no error
-        """Whether the connection of a call is closed within so many seconds; `call.finished` tells who was first."""
+    async def wait_closed(self, call: Call, timeout: float = 2) -> bool:  # noqa: ASYNC109
+        """Whether the connection of a call is closed within `timeout` seconds.
+
+        `call.finished` says who ended first.
+        """
         try:
             async with asyncio.timeout(timeout):
                 await call.closed.wait()
@@ -145,45 +159,56 @@ class Simulator:
         }
 
     def _connect(self) -> Connection:
-        connection = Connection(self._answer, self._finish, self._lose, self._is_unread)
+        connection = Connection(self._answer, self._note_finished, self._note_lost, self._is_unread)
         self._clients[connection] = _Client(next(self._numbers))
-        if self._closing:  # accepted before the end, made after it
+        if self._closing:  # accepted before closing, made after it
             connection.abort()
         return connection
 
-    def _finish(self, connection: Connection) -> None:
+    def _note_finished(self, connection: Connection) -> None:
         if call := self._clients[connection].call:
             call.finished = True
 
-    def _lose(self, connection: Connection) -> None:
+    def _note_lost(self, connection: Connection) -> None:
         self._clients.pop(connection).closed.set()
 
     def _answer(self, connection: Connection, request: Request) -> Plan:
         path = unquote(request.target.partition("?")[0])
         if path == "/__calls":
             return whole(200, _JSON, msgspec.json.encode(self.summary()))
-        for wire_class in WIRES.values():
-            if path.startswith(wire_class.base_path + "/"):
-                return self._answer_as(wire_class, path, connection, request)
+        for wire_class in SERVED_WIRES:
+            pattern = wire_class.chat_path if request.method == "POST" else wire_class.model_path
+            below = path.removeprefix(wire_class.base_path)
+            if below != path and (found := pattern.fullmatch(below)):
+                model = found.groupdict().get("model")
+                return self._answer_as(wire_class, model, connection, request)
         return _refuse(404, f"nothing is at {path}")
 
-    def _answer_as(self, wire_class: type[Wire], path: str, connection: Connection, request: Request) -> Plan:
-        below = path.removeprefix(wire_class.base_path)
-        found = (wire_class.chat_path if request.method == "POST" else wire_class.model_path).fullmatch(below)
-        if not found:
-            return _refuse(404, f"{wire_class.vendor} has nothing at {below}")
+    def _answer_as(
+        self, wire_class: type[Wire], model: str | None, connection: Connection, request: Request
+    ) -> Plan:
+        """The answer in a wire's format; the model is named by the path or by the body."""
+        is_check = request.method != "POST"
         try:
             body = msgspec.json.decode(request.body) if request.body else {}
-            model = found.groupdict().get("model") or body["model"]
+            model = model or str(body["model"])
             wire = wire_class(model, body)
+            plan = self._plan(wire, is_check=is_check)
         except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
             return _refuse(400, f"this is no request of {wire_class.vendor}'s: {error!r}")
-        is_check = request.method != "POST"
-        plan = self._plan_check(wire) if is_check else self._plan_chat(wire)
         client = self._clients[connection]
         if client.call and _UNREAD_MODEL.fullmatch(client.call.model):
-            return plan  # it has been noted by its beginning
-        call = Call(wire.provider, model, request.target, request.headers, body, client.number, client.closed, is_check)
+            return plan  # it was recorded by `_is_unread`
+        call = Call(
+            wire.provider,
+            model,
+            request.target,
+            request.headers,
+            body,
+            client.number,
+            client.closed,
+            is_check,
+        )
         if not is_check:
             call.input_tokens, call.output_tokens = wire.prompt.words, plan.tokens
         client.call = call
@@ -191,13 +216,20 @@ class Simulator:
         return plan
 
     def _is_unread(self, connection: Connection, target: str, body: bytes) -> bool:
-        """Whether the request is for a model that does not read it; the call is noted by the little that was read."""
+        """Whether the request's model does not read bodies.
+
+        If so, record the call with what was read.
+        """
         model = _UNREAD_MODEL.search(unquote(target) + body[:_PEEKED].decode("latin-1"))
-        wire_class = next((wire for wire in WIRES.values() if target.startswith(wire.base_path + "/")), None)
+        wire_class = next(
+            (wire for wire in WIRES.values() if target.startswith(wire.base_path + "/")), None
+        )
         if not model or not wire_class:
             return False
         client = self._clients[connection]
-        client.call = Call(wire_class.provider, model[0], target, {}, None, client.number, client.closed, False)
+        client.call = Call(
+            wire_class.provider, model[0], target, {}, None, client.number, client.closed, False
+        )
         self._remember(client.call)
         return True
 
@@ -208,21 +240,15 @@ class Simulator:
         self.calls.append(call)
         self._called.set()
 
-    def _plan_chat(self, wire: Wire) -> Plan:
-        named = fault_behaviour(wire.model) or named_behaviour(wire.model)
-        return (_take_turn(self.behaviours, wire.model) or named or self._default).plan(wire)
-
-    def _plan_check(self, wire: Wire) -> Plan:
-        if behaviour := _take_turn(self.check_behaviours, wire.model):
-            return behaviour.plan(wire)
-        return whole(200, _JSON, msgspec.json.encode(wire.model_card(wire.model)))
-
-
-def _take_turn(behaviours: dict[str, Behaviour | list[Behaviour]], model: str) -> Behaviour | None:
-    behaviour = behaviours.get(model)
-    if isinstance(behaviour, list):
-        return behaviour.pop(0) if len(behaviour) > 1 else behaviour[0]
-    return behaviour
+    def _plan(self, wire: Wire, *, is_check: bool) -> Plan:
+        model = wire.model
+        behaviour = (self.check_behaviours if is_check else self.behaviours).get(model)
+        if isinstance(behaviour, list):
+            behaviour = behaviour.pop(0) if len(behaviour) > 1 else behaviour[0]
+        if behaviour is None and is_check:
+            return whole(200, _JSON, msgspec.json.encode(wire.model_card(model)))
+        named = behaviour or fault_behaviour(model) or named_behaviour(model)
+        return (named or self._default).plan(wire)
 
 
 def _refuse(status: int, why: str) -> Plan:

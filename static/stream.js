@@ -44,7 +44,7 @@ async function* readFrames(stream, signal) {
       }
     }
   } finally {
-    reader.cancel().catch(() => {}); // whoever stops reading lets the connection go
+    reader.cancel().catch(() => {}); // closes the connection if the caller stops reading
   }
 }
 

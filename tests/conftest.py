@@ -1,21 +1,30 @@
-"""What every test has: no network but loopback, and the folder of recorded vendor streams where there is one.
+"""What every test has: no network but loopback, and the folder of recorded vendor streams if there is one.
 
-A refused attempt raises, and fails its test even where the code under test swallows the error. Processes
+A refused attempt raises, and fails its test even if the code under test catches the error. Processes
 that a test starts are outside of this guard.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 import uvloop
 
+import tests.fuzzing  # noqa: F401 - it sets the number of examples
+from simulator import Demo
+from tests.clients.page_browser import open_browser
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+
+    from playwright.async_api import Browser
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 CORPUS_ABSENT = "the recorded vendor streams are not at ../shared/corpus"
@@ -38,7 +47,9 @@ def _parse_address(host: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address |
 
 
 def _allow_connection(target: Any) -> None:
-    if not isinstance(target, tuple):  # a Unix socket's path, or None: the socket is connected already
+    if not isinstance(
+        target, tuple
+    ):  # a Unix socket's path, or None: the socket is connected already
         return
     address = _parse_address(target[0])
     if target[0] != "localhost" and not (address and address.is_loopback):
@@ -64,7 +75,7 @@ def _guard_sockets(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _guard_uvloop() -> None:
-    """uvloop connects and looks up in C, where no audit event is raised."""
+    """uvloop connects and looks up in C, which raises no audit event."""
     connect, look_up = uvloop.Loop.create_connection, uvloop.Loop.getaddrinfo
 
     async def guarded_connect(
@@ -94,9 +105,30 @@ def network_refused() -> Iterator[list[str]]:
     assert not refused, f"the test reached for {refused}"
 
 
+@pytest.fixture(autouse=True)
+def uvicorn_logging_unchanged() -> Iterator[None]:
+    """A `uvicorn.Config` without `log_config=None` detaches uvicorn's loggers from later tests' logs."""
+    yield
+    server = logging.getLogger("uvicorn")
+    assert server.propagate, "the test has configured uvicorn's logging"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for all tests of a run; each opens a window, and so has a store, of its own."""
+    async with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def quick_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Demo answers of this process come at once, not at a reader's pace."""
+    monkeypatch.setattr("simulator.server.Demo", partial(Demo, pace=0, first=0))
+
+
 @pytest.fixture
 def corpus() -> Path:
-    """The folder of recorded vendor streams; a test that asks for it is skipped where it is absent."""
+    """The folder of recorded vendor streams; a test that uses it is skipped if it is absent."""
     if not CORPUS.is_dir():
         pytest.skip(CORPUS_ABSENT)
     return CORPUS

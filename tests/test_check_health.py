@@ -1,4 +1,4 @@
-"""The gateway's `check_health` at our own port: whom it asks, how often, and what it tells."""
+"""The gateway's `check_health` at our own port: which models it asks, how often, and what it reports."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import asyncio
 import pytest
 
 from models import GatewayError
-from tests.scripted import PortGateway, answer
+from tests.gateways.scripted import PortGateway, answer
+from tests.vendors.scripted_provider import Step
 from tests.virtual_time import in_virtual_time
 
 
 async def begin_check(gateway: PortGateway) -> asyncio.Task[object]:
-    """An asker, once its check of `gpt` has reached the vendor."""
+    """A request for health, once its check of `gpt` has reached the vendor."""
     asker: asyncio.Task[object] = asyncio.create_task(gateway.check_health("gpt"))
     async with asyncio.timeout(10):
         while not gateway.gpt.checked:  # noqa: ASYNC110 - one turn of the loop at a time
@@ -21,21 +22,30 @@ async def begin_check(gateway: PortGateway) -> asyncio.Task[object]:
 
 
 async def test_state_comes_from_traffic() -> None:
-    """After a chat nobody is asked, for as long as its observation is fresh."""
+    """After a chat no model is asked, for as long as its observation is fresh."""
     gateway = PortGateway(answer("Hi"))
-    await gateway.hear()
+    await gateway.read_batches()
     report = await gateway.check_health("gpt")
-    assert (report["status"], report["source"], report["error"], gateway.gpt.checked) == ("OK", "traffic", None, [])
+    assert (report["status"], report["source"], report["error"], gateway.gpt.checked) == (
+        "OK",
+        "traffic",
+        None,
+        [],
+    )
     assert report["metrics"]["success_rate"] == 1.0
     assert gateway.states() == {"gpt": "OK", "claude": "UNKNOWN", "groq": "NOT_CONFIGURED"}
 
 
 async def test_failing_traffic_is_an_error() -> None:
-    """Where the newest requests all failed, the state says so, with the last code."""
+    """If the newest requests all failed, the state says so, with the last code."""
     gateway = PortGateway([GatewayError("upstream_timeout")], [GatewayError("event_too_large")])
     await gateway.fail()
     report = await gateway.check_health("gpt")
-    assert (report["status"], report["source"], report["error"]) == ("ERROR", "traffic", "event_too_large")
+    assert (report["status"], report["source"], report["error"]) == (
+        "ERROR",
+        "traffic",
+        "event_too_large",
+    )
 
 
 async def test_what_the_client_did_wrong_is_no_state() -> None:
@@ -46,8 +56,8 @@ async def test_what_the_client_did_wrong_is_no_state() -> None:
     assert (await gateway.check_health("gpt"))["source"] == "probe"
 
 
-async def test_askers_share_one_check() -> None:
-    """However many ask at once, one free call of the default model; who asks after it gets what it found."""
+async def test_concurrent_requests_share_one_check() -> None:
+    """Concurrent requests cause one free call of the default model; later ones get its result."""
     gate = asyncio.Event()
     gateway = PortGateway()
     gateway.gpt.check = [gate.wait]
@@ -62,7 +72,7 @@ async def test_askers_share_one_check() -> None:
 
 
 async def test_providers_are_checked_each_for_itself() -> None:
-    """What is under way for one provider keeps nobody from another."""
+    """A check in flight for one provider does not delay another's."""
     gate = asyncio.Event()
     gateway = PortGateway()
     gateway.gpt.check = [gate.wait]
@@ -77,21 +87,23 @@ async def test_failed_check_is_kept_too() -> None:
     gateway = PortGateway()
     gateway.gpt.check = [GatewayError("upstream_auth")]
     reports = [await gateway.check_health("gpt") for _ in range(3)]
-    assert {(report["status"], report["error"]) for report in reports} == {("ERROR", "upstream_auth")}
+    assert {(report["status"], report["error"]) for report in reports} == {
+        ("ERROR", "upstream_auth")
+    }
     assert gateway.gpt.checked == ["first"]
 
 
 async def test_stale_state_is_checked_again() -> None:
     """What was seen too long ago, in traffic or in a check, is asked anew."""
     gateway = PortGateway(answer("Hi"), health_cache_seconds=0.0)
-    await gateway.hear()
+    await gateway.read_batches()
     reports = [await gateway.check_health("gpt") for _ in range(2)]
     assert [report["source"] for report in reports] == ["probe", "probe"]
     assert gateway.gpt.checked == ["first", "first"]
 
 
-async def test_asker_that_leaves_stops_no_check() -> None:
-    """The check is everybody's: the one who began it may go."""
+async def test_cancelled_request_does_not_stop_the_check() -> None:
+    """The check is shared: the request that began it may be cancelled."""
     gate = asyncio.Event()
     gateway = PortGateway()
     gateway.gpt.check = [gate.wait]
@@ -104,8 +116,8 @@ async def test_asker_that_leaves_stops_no_check() -> None:
 
 
 @in_virtual_time
-async def test_slow_check_keeps_no_asker() -> None:
-    """After two seconds an asker gets what is known; the check goes on, and is not begun twice."""
+async def test_slow_check_delays_no_request() -> None:
+    """After two seconds a request gets what is known; the check goes on, and is not begun twice."""
     gateway = PortGateway()
     gateway.gpt.check = [5.0]
     reports = [await gateway.check_health("gpt") for _ in range(3)]
@@ -119,14 +131,22 @@ async def test_deep_check_has_the_model_answer() -> None:
     gateway = PortGateway(answer("OK"))
     report = await gateway.check_health("gpt", deep=True)
     assert (report["status"], report["source"]) == ("OK", "probe")
-    assert (gateway.gpt.history, gateway.gpt.closed, gateway.gpt.checked) == (["first"], ["first"], [])
+    assert (gateway.gpt.history, gateway.gpt.closed, gateway.gpt.checked) == (
+        ["first"],
+        ["first"],
+        [],
+    )
 
 
-async def test_deep_check_tells_a_failure() -> None:
+async def test_deep_check_reports_a_failure() -> None:
     """A model that fails its test message is an ERROR; no other model is asked in its place."""
     gateway = PortGateway([GatewayError("upstream_quota")], answer("never"))
     report = await gateway.check_health("gpt", deep=True)
-    assert (report["status"], report["error"], gateway.gpt.history) == ("ERROR", "upstream_quota", ["first"])
+    assert (report["status"], report["error"], gateway.gpt.history) == (
+        "ERROR",
+        "upstream_quota",
+        ["first"],
+    )
 
 
 async def test_deep_checks_are_limited() -> None:
@@ -161,7 +181,7 @@ async def test_deep_check_is_allowed_again() -> None:
 
 @pytest.mark.parametrize("deep", [False, True])
 async def test_provider_without_a_key_is_not_configured(deep: bool) -> None:
-    """ERROR, and why; nobody is asked."""
+    """ERROR, and why; no model is asked."""
     report = await PortGateway().check_health("groq", deep=deep)
     assert (report["status"], report["error"]) == ("ERROR", "provider_not_configured")
     assert (report["checked_at"], report["source"]) == (None, None)
@@ -170,15 +190,103 @@ async def test_provider_without_a_key_is_not_configured(deep: bool) -> None:
 
 @pytest.mark.parametrize("deep", [False, True])
 async def test_unknown_provider_has_no_health(deep: bool) -> None:
-    """A name that nobody has is an error, as for a chat."""
+    """An unknown name is an error, as for a chat."""
     with pytest.raises(GatewayError, match="unknown_provider"):
-        await PortGateway().check_health("nobody", deep=deep)
+        await PortGateway().check_health("unheard-of", deep=deep)
 
 
 async def test_deep_check_wants_a_whole_answer() -> None:
     """A model that says nothing, and that without an end, has not answered."""
     gateway = PortGateway([])
     assert (await gateway.check_health("gpt", deep=True))["error"] == "upstream_truncated"
+
+
+@pytest.mark.parametrize("refused", ["rejected_by_provider", "payload_too_large"])
+async def test_provider_that_refuses_every_chat_is_not_healthy(refused: str) -> None:
+    """A free call that works does not show that chats do: refused one after the other, they are an error."""
+    refusals: list[list[Step]] = [[GatewayError(refused)]] * 5
+    gateway = PortGateway(*refusals, health_cache_seconds=0.0)
+    states = []
+    for _ in range(5):
+        await gateway.fail()
+        report = await gateway.check_health("gpt")
+        states.append((report["status"], report["error"]))
+    assert states == [
+        ("OK", None),
+        ("OK", None),
+        ("DEGRADED", refused),
+        ("DEGRADED", refused),
+        ("ERROR", refused),
+    ]
+    assert gateway.states()["gpt"] == "ERROR"
+
+
+async def test_refusals_with_different_codes_are_one_row() -> None:
+    """The newest code is shown."""
+    codes = ["payload_too_large", "rejected_by_provider", "payload_too_large"]
+    refusals: list[list[Step]] = [[GatewayError(code)] for code in codes]
+    gateway = PortGateway(*refusals, health_cache_seconds=0.0)
+    for _ in codes:
+        await gateway.fail()
+    report = await gateway.check_health("gpt")
+    assert (report["status"], report["error"]) == ("DEGRADED", "payload_too_large")
+
+
+@pytest.mark.parametrize("code", ["content_filtered", "context_length_exceeded"])
+async def test_what_the_client_causes_is_no_refusal(code: str) -> None:
+    """Chats that are filtered or too long, however many in a row, say nothing about the provider."""
+    errors: list[list[Step]] = [[GatewayError(code)]] * 10
+    gateway = PortGateway(*errors, health_cache_seconds=0.0)
+    for _ in range(5):
+        await gateway.fail()
+    assert (await gateway.check_health("gpt"))["status"] == "OK"
+
+
+@pytest.mark.parametrize("deep", [False, True])
+async def test_answer_ends_a_row_of_refusals(deep: bool) -> None:
+    """Of a chat, or of a test message."""
+    refusals: list[list[Step]] = [[GatewayError("rejected_by_provider")]] * 5
+    gateway = PortGateway(*refusals, answer("OK"))
+    for _ in refusals:
+        await gateway.fail()
+    if deep:
+        await gateway.check_health("gpt", deep=True)
+    else:
+        await gateway.read_batches()
+    assert (await gateway.check_health("gpt"))["status"] == "OK"
+
+
+@pytest.mark.parametrize("code", ["context_length_exceeded", "content_filtered"])
+async def test_what_clients_send_makes_no_provider_unhealthy(code: str) -> None:
+    """Long chats and filtered content, however many, say nothing of the provider."""
+    failures: list[list[Step]] = [[GatewayError(code)]] * 20
+    gateway = PortGateway(*failures)
+    for _ in range(8):
+        await gateway.fail()
+    assert (await gateway.check_health("gpt"))["status"] == "OK"
+
+
+async def test_provider_without_a_free_call_is_judged_by_its_traffic() -> None:
+    """Nothing is known of it until it is asked, and it is not asked for a free call again and again."""
+    gateway = PortGateway(answer("Hi"))
+    gateway.gpt.has_free_call = False
+    reports = [await gateway.check_health("gpt") for _ in range(3)]
+    assert [(report["status"], report["error"]) for report in reports] == [("UNKNOWN", None)] * 3
+    assert gateway.gpt.checked == ["first"]
+    await gateway.read_batches()
+    assert (await gateway.check_health("gpt"))["status"] == "OK"
+
+
+@pytest.mark.parametrize(
+    "failure", [GatewayError("internal_error"), LookupError("bug"), GatewayError("upstream_auth")]
+)
+async def test_check_is_kept_whatever_came_of_it(failure: Exception) -> None:
+    """An odd answer must not have each probe ask the vendor."""
+    gateway = PortGateway()
+    gateway.gpt.check = [failure]
+    for _ in range(5):
+        await gateway.check_health("gpt")
+    assert gateway.gpt.checked == ["first"]
 
 
 async def test_our_own_bug_says_nothing_of_the_vendor() -> None:

@@ -1,4 +1,4 @@
-"""The configuration: what is read from where, what is refused and in which words, and that no secret shows."""
+"""The configuration: what is read from which source, what is refused and in which words, and that no secret shows."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from configuration import (
     GatewayOptions,
     ProviderOptions,
     Settings,
+    Timeouts,
     load_settings,
     new_gateway_key,
     startup_warnings,
@@ -33,7 +34,10 @@ EXAMPLE = Path(__file__).parents[1] / ".env.example"
 SECRET = "sk-verysecret0123456789"
 SHA = hashlib.sha256(b"a key").hexdigest()
 OWN_VARIABLES = {option.upper() for option in GatewayOptions.model_fields}
-VARIABLES = OWN_VARIABLES | {name for names in PROVIDER_SETTINGS.values() for name in names.values()}
+VENDORS = [name for name in VALID_PROVIDERS if name != "local"]
+VARIABLES = OWN_VARIABLES | {
+    name for names in PROVIDER_SETTINGS.values() for name in names.values()
+}
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +55,7 @@ def load(**overrides: Any) -> Settings:
 def load_text(folder: Path, text: str | bytes) -> Settings:
     path = folder / ".env"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
+    path.chmod(0o600)
     return load_settings(path)
 
 
@@ -77,7 +82,9 @@ def test_example_names_each_variable_once() -> None:
 def test_example_explains_each_option_on_the_line_above_it() -> None:
     """The options of a vendor are explained at the first one."""
     lines = EXAMPLE.read_text().splitlines()
-    explained = {below.partition("=")[0] for line, below in pairwise(lines) if line.startswith("# ")}
+    explained = {
+        below.partition("=")[0] for line, below in pairwise(lines) if line.startswith("# ")
+    }
     assert explained >= OWN_VARIABLES | set(PROVIDER_SETTINGS["gpt"].values())
 
 
@@ -86,7 +93,11 @@ def test_example_shows_the_defaults() -> None:
     defaults, example = load(), load_settings(EXAMPLE)
     ignored = {"placeholders"}
     assert example.model_dump(exclude=ignored) == defaults.model_dump(exclude=ignored)
-    written = {name for name, text in dotenv_values(EXAMPLE).items() if text and not text.startswith("your_")}
+    written = {
+        name
+        for name, text in dotenv_values(EXAMPLE).items()
+        if text and not text.startswith("your_")
+    }
     own = {name for name in OWN_VARIABLES if getattr(defaults, name.lower()) not in (None, ())}
     vendors = {
         variable
@@ -100,9 +111,17 @@ def test_example_shows_the_defaults() -> None:
 def test_unedited_copy_of_the_example_is_demo_mode_with_one_warning_about_placeholders() -> None:
     settings = load_settings(EXAMPLE)
     assert settings.demo_mode
-    assert startup_warnings(settings) == [
-        "placeholders count as unset: ANTHROPIC_API_KEY, GEMINI_API_KEY, GROQ_API_KEY, OPENAI_API_KEY, SENTRY_DSN"
-    ]
+    unset = sorted(
+        name for name, text in dotenv_values(EXAMPLE).items() if text and text.startswith("your_")
+    )
+    assert startup_warnings(settings) == [f"placeholders count as unset: {', '.join(unset)}"]
+    assert {
+        "ANTHROPIC_API_KEY",
+        "GEMINI_API_KEY",
+        "GROQ_API_KEY",
+        "OPENAI_API_KEY",
+        "SENTRY_DSN",
+    } <= {*unset}
 
 
 def test_nothing_configured_is_demo_mode_without_a_warning() -> None:
@@ -115,7 +134,9 @@ def test_nothing_configured_is_demo_mode_without_a_warning() -> None:
     ["", "   ", "\t", '""', "''", "' '", "your_openai_api_key", "YOUR_KEY", "Your_Key_Here", "<key>", "<your key>",
      "changeme", "ChangeMe123", "change_me", '"your_key"'],
 )  # fmt: skip
-def test_empty_and_placeholder_values_count_as_unset(unset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_and_placeholder_values_count_as_unset(
+    unset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", unset)
     monkeypatch.setenv("PORT", unset)
     settings = load()
@@ -123,9 +144,11 @@ def test_empty_and_placeholder_values_count_as_unset(unset: str, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    "written", [SECRET, f"  {SECRET}\t", f'"{SECRET}"', f"'{SECRET}'", f"\"'{SECRET}'\"", f'" {SECRET} "']
+    "written", [SECRET, f"  {SECRET}\t", f'"{SECRET}"', f"'{SECRET}'", f'" {SECRET} "']
 )
-def test_quotes_and_white_space_around_a_key_are_stripped(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quotes_and_white_space_around_a_key_are_stripped(
+    written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", written)
     assert key_of(load()) == SECRET
 
@@ -143,7 +166,7 @@ def test_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert (settings.port, settings.max_streams) == (4000, 7)
 
 
-def test_unset_value_in_the_environment_leaves_the_file_its_say(
+def test_unset_value_in_the_environment_does_not_hide_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "your_key")
@@ -154,8 +177,12 @@ def test_unset_value_in_the_environment_leaves_the_file_its_say(
 
 @pytest.mark.parametrize("head", ["", "\ufeff"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_file_with_byte_order_mark_or_windows_line_ends_is_read(head: str, line_end: str, tmp_path: Path) -> None:
-    settings = load_text(tmp_path, head + line_end.join([f"OPENAI_API_KEY={SECRET}", "PORT=4000", ""]))
+def test_file_with_byte_order_mark_or_windows_line_ends_is_read(
+    head: str, line_end: str, tmp_path: Path
+) -> None:
+    settings = load_text(
+        tmp_path, head + line_end.join([f"OPENAI_API_KEY={SECRET}", "PORT=4000", ""])
+    )
     assert (key_of(settings), settings.port) == (SECRET, 4000)
 
 
@@ -169,9 +196,15 @@ def test_absent_file_is_no_error(tmp_path: Path) -> None:
     assert load_settings(tmp_path / "absent") == load()
 
 
-def test_unknown_variable_in_the_file_is_ignored(tmp_path: Path) -> None:
-    settings = load_text(tmp_path, "DATABASE_URL=postgres://x\nOPENAI_ORG_ID=org\n")
-    assert startup_warnings(settings) == []
+def test_unknown_variable_in_the_file_is_a_warning(tmp_path: Path) -> None:
+    settings = load_text(tmp_path, "PGPASSFILE=x\nOPENAI_ORG_ID=org\n")
+    (warning,) = startup_warnings(settings)
+    assert "no variable of the gateway: OPENAI_ORG_ID, PGPASSFILE" in warning
+
+
+def test_unknown_variable_in_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://x")
+    assert startup_warnings(load()) == []
 
 
 @pytest.mark.parametrize(
@@ -194,17 +227,20 @@ def test_override_that_is_no_variable_is_a_programmers_error() -> None:
 
 
 def test_each_provider_has_the_models_of_the_contract() -> None:
-    assert {provider.name: provider.models for provider in load().providers} == {
+    models = {
         "gpt": ("gpt-6-luna", "gpt-5.6-luna"),
         "claude": ("claude-haiku-5-5", "claude-sonnet-5-5"),
         "gemini": ("gemini-3.8-flash", "gemini-3.5-flash-lite"),
         "groq": ("openai/gpt-oss-120b", "openai/gpt-oss-20b"),
         "local": (),
     }
+    assert {name: load().provider(name).models for name in models} == models
 
 
 def test_fallback_that_is_the_default_model_is_no_second_model() -> None:
-    assert load(openai_model_default="m", openai_model_fallback="m").provider("gpt").models == ("m",)
+    assert load(openai_model_default="m", openai_model_fallback="m").provider("gpt").models == (
+        "m",
+    )
 
 
 @pytest.mark.parametrize("name", VALID_PROVIDERS)
@@ -213,15 +249,93 @@ def test_each_option_of_each_provider_is_read_from_its_variable(name: str) -> No
         "api_key": SECRET, "base_url": "http://127.0.0.1:1/v1", "model_default": "a", "model_fallback": "b",
         "temperature": "0.5", "max_tokens": "7", "system_prompt": "Hello.", "reasoning_effort": "high",
     }  # fmt: skip
-    provider = load(**{PROVIDER_SETTINGS[name][option].lower(): text for option, text in texts.items()}).provider(name)
-    assert texts == {option: str(getattr(provider, option)) for option in texts} | {"api_key": SECRET}
+    provider = load(
+        **{PROVIDER_SETTINGS[name][option].lower(): text for option, text in texts.items()}
+    ).provider(name)
+    assert texts == {option: str(getattr(provider, option)) for option in texts} | {
+        "api_key": SECRET
+    }
     assert key_of(load(**{PROVIDER_SETTINGS[name]["api_key"].lower(): SECRET}), name) == SECRET
 
 
-def test_provider_knows_the_clocks_and_limits() -> None:
-    provider = load(idle_timeout_seconds="1.5", max_streams=20, max_attempts=3, max_event_bytes=4096).provider("gpt")
-    assert provider.clocks == (5, 12, 60, 1.5, 600)
-    assert (provider.max_attempts, provider.max_event_bytes, provider.max_connections) == (3, 4096, 120)
+def test_provider_has_the_timeouts_and_limits() -> None:
+    provider = load(
+        idle_timeout_seconds="1.5", max_streams=20, max_attempts=3, max_event_bytes=4096
+    ).provider("gpt")
+    assert provider.timeouts == Timeouts(5, 12, 60, 1.5, 600, 5)
+    assert (provider.max_attempts, provider.max_event_bytes, provider.max_connections) == (
+        3,
+        4096,
+        120,
+    )
+    assert load(max_answer_chars=1000).provider("gpt").max_answer_chars == 1000
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("gemini_base_url", "https://generativelanguage.googleapis.com/v1beta/openai/"),
+        ("gemini_base_url", "https://proxy.example.com/v1/chat/completions"),
+        (
+            "gemini_base_url",
+            "https://generativelanguage.googleapis.com/v1beta/models/gemini-3.8-flash:generateContent",
+        ),
+        ("gemini_base_url", "https://api.openai.com/v1"),
+        ("anthropic_base_url", "https://api.openai.com/v1/"),
+        ("anthropic_base_url", "https://api.example.com/v1/chat/completions"),
+        ("openai_base_url", "https://api.openai.com/v1/completions"),
+        ("openai_base_url", "https://api.openai.com/v1/embeddings"),
+        ("openai_base_url", "https://api.anthropic.com/v1/messages"),
+        ("openai_base_url", "https://api.deepseek.com/anthropic"),
+        ("local_base_url", "http://127.0.0.1:11434/api/chat"),
+        ("groq_base_url", "https://api.groq.com/openai/v1#top"),
+        ("openai_base_url", "api.openai.com/v1"),
+        ("openai_base_url", "ftp://api.openai.com/v1"),
+    ],
+)
+def test_address_that_cannot_be_right_is_refused(variable: str, url: str) -> None:
+    """One of another API, with a fragment, or without a scheme: each chat would fail."""
+    assert variable.upper() in refuse(**{variable: url})
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("openai_base_url", "https://generativelanguage.googleapis.com/v1beta/openai/"),
+        (
+            "openai_base_url",
+            "https://x.openai.azure.com/openai/deployments/gpt-4o?api-version=2024-10-21",
+        ),
+        ("openai_base_url", "https://api.openai.com/v1/chat/completions"),
+        ("anthropic_base_url", "https://api.deepseek.com/anthropic"),
+        ("anthropic_base_url", "https://api.anthropic.com/v1/messages"),
+        ("gemini_base_url", "https://generativelanguage.googleapis.com/v1beta"),
+        ("groq_base_url", "https://api.groq.com/openai/v1/"),
+        ("local_base_url", "http://[::1]:11434"),
+    ],
+)
+def test_address_is_taken_as_the_documentation_writes_it(variable: str, url: str) -> None:
+    """With a version, an endpoint, a query or none of them."""
+    name = next(
+        name for name, names in PROVIDER_SETTINGS.items() if variable.upper() in names.values()
+    )
+    assert load(**{variable: url}).provider(name).base_url == url
+
+
+def test_providers_addresses_are_their_vendors() -> None:
+    """Each vendor's own, and none for a self-hosted server."""
+    addresses = {
+        "gpt": "https://api.openai.com/v1",
+        "claude": "https://api.anthropic.com",
+        "gemini": "https://generativelanguage.googleapis.com",
+        "groq": "https://api.groq.com/openai/v1",
+        "local": None,
+    }
+    assert {name: load().provider(name).base_url for name in addresses} == addresses
+    others = [
+        load().provider(name).base_url or "" for name in VALID_PROVIDERS if name not in addresses
+    ]
+    assert all(address.startswith("https://") for address in others)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +351,9 @@ def test_provider_knows_the_clocks_and_limits() -> None:
 def test_provider_is_configured_by_its_key_or_a_local_one_by_url_and_model(
     overrides: dict[str, str], configured: list[str]
 ) -> None:
-    assert [provider.name for provider in load(**overrides).providers if provider.configured] == configured
+    assert [
+        provider.name for provider in load(**overrides).providers if provider.configured
+    ] == configured
 
 
 def test_supported_providers_come_in_the_order_of_the_table() -> None:
@@ -246,28 +362,27 @@ def test_supported_providers_come_in_the_order_of_the_table() -> None:
 
 
 def test_unknown_supported_provider_is_refused_with_the_names_there_are() -> None:
-    assert "SUPPORTED_PROVIDERS: should be names out of gpt, claude, gemini, groq, local" in refuse(
-        supported_providers="gpt,mistral"
+    assert f"SUPPORTED_PROVIDERS: should be names out of {', '.join(VALID_PROVIDERS)}" in refuse(
+        supported_providers="gpt,nosuch"
     )
 
 
 def test_fallback_providers_keep_their_order() -> None:
-    assert load(openai_fallback_providers="Groq, claude,groq").vendors["gpt"].fallback_providers == ("groq", "claude")
+    assert load(openai_fallback_providers="Groq, claude,groq").vendors[
+        "gpt"
+    ].fallback_providers == ("groq", "claude")
 
 
-@pytest.mark.parametrize("others", ["gemini", "gpt", "mistral"])
+@pytest.mark.parametrize("others", ["gemini", "gpt", "nosuch"])
 def test_fallback_provider_is_another_supported_one(others: str) -> None:
     assert "OPENAI_FALLBACK_PROVIDERS: should" in refuse(
         supported_providers="gpt,claude", openai_fallback_providers=others
     )
 
 
-def test_supported_provider_without_key_is_a_warning() -> None:
-    settings = load(supported_providers="gpt,groq", openai_api_key=SECRET)
-    assert startup_warnings(settings) == ["SUPPORTED_PROVIDERS names what is not configured: groq"]
-
-
-def test_copy_of_the_example_with_one_key_has_no_warning_about_the_other_providers(tmp_path: Path) -> None:
+def test_copy_of_the_example_with_one_key_has_no_warning_about_the_other_providers(
+    tmp_path: Path,
+) -> None:
     text = EXAMPLE.read_text().replace("your_openai_api_key", SECRET)
     (warning,) = startup_warnings(load_text(tmp_path, text))
     assert warning.startswith("placeholders")
@@ -282,15 +397,20 @@ def test_provider_is_added_by_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     source = (
         Path(configuration.__file__)
         .read_text()
-        .replace("_PROVIDER_ROWS = (", '_PROVIDER_ROWS = (ProviderRow("mistral", "MISTRAL", "large", None),')
+        .replace(
+            "_PROVIDER_ROWS = (",
+            '_PROVIDER_ROWS = (ProviderRow("newest", "NEWEST", "large", None, "https://x"),',
+        )
     )
     grown = ModuleType("grown_configuration")
     monkeypatch.setitem(sys.modules, grown.__name__, grown)
     exec(source, vars(grown))
-    provider = grown.load_settings(None, mistral_api_key=SECRET, mistral_max_tokens=5).provider("mistral")
+    provider = grown.load_settings(None, newest_api_key=SECRET, newest_max_tokens=5).provider(
+        "newest"
+    )
     assert (provider.configured, provider.models, provider.max_tokens) == (True, ("large",), 5)
-    assert set(grown.VALID_PROVIDERS) == {"mistral", *VALID_PROVIDERS}
-    assert grown.PROVIDER_SETTINGS["mistral"]["base_url"] == "MISTRAL_BASE_URL"
+    assert set(grown.VALID_PROVIDERS) == {"newest", *VALID_PROVIDERS}
+    assert grown.PROVIDER_SETTINGS["newest"]["base_url"] == "NEWEST_BASE_URL"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.8.7", "::1", "localhost", "LocalHost"])
@@ -299,15 +419,33 @@ def test_on_loopback_no_gateway_key_is_needed(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "localhost.example.com", "127.1"])
-def test_elsewhere_without_gateway_keys_is_refused_naming_both_ways_out(host: str) -> None:
+def test_other_address_without_gateway_keys_is_refused_naming_both_ways_out(host: str) -> None:
     report = refuse(host=host, openai_api_key=SECRET)
     assert re.search("HOST: .*GATEWAY_API_KEYS.*ALLOW_ANONYMOUS=true", report)
     assert report.count("\n") == 1
 
 
-@pytest.mark.parametrize("way_out", [{"gateway_api_keys": f"web:{SHA}"}, {"allow_anonymous": "true"}])
-def test_elsewhere_with_keys_or_for_anybody_is_allowed(way_out: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "way_out", [{"gateway_api_keys": f"web:{SHA}"}, {"allow_anonymous": "true"}]
+)
+def test_other_address_with_keys_or_anonymous_access_is_allowed(way_out: dict[str, str]) -> None:
     assert not load(host="0.0.0.0", openai_api_key=SECRET, **way_out).demo_mode
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_proxy_without_gateway_keys_is_refused_naming_both_ways_out(host: str) -> None:
+    """It serves the gateway to others, whatever address the gateway listens at."""
+    report = refuse(host=host, trusted_proxies="127.0.0.1", openai_api_key=SECRET)
+    assert re.search("TRUSTED_PROXIES: .*GATEWAY_API_KEYS.*ALLOW_ANONYMOUS=true", report)
+
+
+@pytest.mark.parametrize(
+    "way_out", [{"gateway_api_keys": f"web:{SHA}"}, {"allow_anonymous": "true"}]
+)
+def test_proxy_with_keys_or_anonymous_access_is_allowed(way_out: dict[str, str]) -> None:
+    assert load(trusted_proxies="127.0.0.1", openai_api_key=SECRET, **way_out).trusted_proxies == (
+        "127.0.0.1",
+    )
 
 
 @pytest.mark.parametrize(
@@ -323,17 +461,28 @@ def test_elsewhere_with_keys_or_for_anybody_is_allowed(way_out: dict[str, str]) 
         ({"host": "0.0.0.0", "allow_anonymous": True, "local_base_url": "http://10.0.0.1"}, False),
     ],
 )
-def test_demo_mode_is_for_loopback_without_a_vendor_or_on_demand(overrides: dict[str, Any], is_demo: bool) -> None:
+def test_demo_mode_is_for_loopback_without_a_vendor_or_on_demand(
+    overrides: dict[str, Any], is_demo: bool
+) -> None:
     assert load(**overrides).demo_mode is is_demo
 
 
 @pytest.mark.parametrize(
     ("overrides", "ways_out"),
     [
-        ({"host": "0.0.0.0", "allow_anonymous": True}, ["OPENAI_API_KEY", "LOCAL_BASE_URL", "HOST=127.0.0.1"]),
-        ({"host": "0.0.0.0", "allow_anonymous": True, "demo": "off"}, ["OPENAI_API_KEY", "HOST=127.0.0.1"]),
+        (
+            {"host": "0.0.0.0", "allow_anonymous": True},
+            ["OPENAI_API_KEY", "LOCAL_BASE_URL", "HOST=127.0.0.1"],
+        ),
+        (
+            {"host": "0.0.0.0", "allow_anonymous": True, "demo": "off"},
+            ["OPENAI_API_KEY", "HOST=127.0.0.1"],
+        ),
         ({"host": "0.0.0.0", "allow_anonymous": True, "demo": "on"}, ["DEMO: ", "HOST=127.0.0.1"]),
-        ({"host": "0.0.0.0", "allow_anonymous": True, "demo": "on", "openai_api_key": SECRET}, ["DEMO: "]),
+        (
+            {"host": "0.0.0.0", "allow_anonymous": True, "demo": "on", "openai_api_key": SECRET},
+            ["DEMO: "],
+        ),
         ({"demo": "off"}, ["GROQ_API_KEY", "LOCAL_BASE_URL", "DEMO=auto"]),
     ],
 )
@@ -346,30 +495,35 @@ def test_without_a_vendor_or_with_a_public_demo_it_does_not_start(
 
 
 def test_demo_settings_send_the_named_providers_to_the_simulator() -> None:
-    settings = load(demo="on", openai_api_key=SECRET, upstream_proxy="http://p:1", local_base_url="http://127.0.0.1:2")
-    demo = settings.with_demo({name: f"http://127.0.0.1:9/{name}" for name in ("gpt", "claude", "gemini", "groq")})
-    *simulated, local = demo.providers
+    settings = load(
+        demo="on",
+        openai_api_key=SECRET,
+        upstream_proxy="http://p:1",
+        local_base_url="http://127.0.0.1:2",
+    )
+    demo = settings.with_demo({name: f"http://127.0.0.1:9/{name}" for name in VENDORS}, "k-1")
+    simulated, local = [demo.provider(name) for name in VENDORS], demo.provider("local")
     assert demo.demo_mode
-    assert [(p.base_url, key_of(demo, p.name), p.demo, p.configured, p.proxy) for p in simulated] == [
-        (f"http://127.0.0.1:9/{p.name}", "demo", True, True, None) for p in simulated
-    ]
+    assert [
+        (p.base_url, key_of(demo, p.name), p.demo, p.configured, p.proxy) for p in simulated
+    ] == [(f"http://127.0.0.1:9/{p.name}", "k-1", True, True, None) for p in simulated]
     assert (local.base_url, local.demo) == ("http://127.0.0.1:2", False)
     assert startup_warnings(demo) == []
 
 
 def test_demo_mode_stays_when_the_simulated_providers_have_their_key() -> None:
-    assert load().with_demo({"gpt": "http://127.0.0.1:9"}).demo_mode
+    assert load().with_demo({"gpt": "http://127.0.0.1:9"}, "k-1").demo_mode
 
 
 def test_settings_without_demo_stay_as_they_were() -> None:
     settings = load()
-    settings.with_demo({"gpt": "http://127.0.0.1:9"})
+    settings.with_demo({"gpt": "http://127.0.0.1:9"}, "k-1")
     assert settings == load()
 
 
-def test_proxy_is_for_vendors_and_not_for_a_server_of_ones_own() -> None:
+def test_proxy_is_for_vendors_and_not_for_a_self_hosted_server() -> None:
     settings = load(upstream_proxy="http://user:pass@proxy:3128", openai_api_key=SECRET)
-    assert [provider.name for provider in settings.providers if provider.proxy] == ["gpt", "claude", "gemini", "groq"]
+    assert [provider.name for provider in settings.providers if provider.proxy] == VENDORS
 
 
 @pytest.mark.parametrize(
@@ -377,16 +531,26 @@ def test_proxy_is_for_vendors_and_not_for_a_server_of_ones_own() -> None:
     [("development", "", True), ("production", "", False), ("Production", "", False), ("production", "true", True),
      ("staging", "false", False)],
 )  # fmt: skip
-def test_sentry_debug_route_is_off_in_production_unless_asked_for(environment: str, written: str, is_on: bool) -> None:
-    assert load(sentry_environment=environment, sentry_debug_route=written).sentry_debug_route is is_on
+def test_sentry_debug_route_is_off_in_production_unless_asked_for(
+    environment: str, written: str, is_on: bool
+) -> None:
+    assert (
+        load(sentry_environment=environment, sentry_debug_route=written).sentry_debug_route is is_on
+    )
 
 
 @pytest.mark.parametrize(
     ("variable", "text", "read"),
     [
         ("port", "0", 0),
-        ("cors_origins", "https://A.example, http://localhost:3000", ("https://a.example", "http://localhost:3000")),
+        (
+            "cors_origins",
+            "https://A.example, http://localhost:3000",
+            ("https://a.example", "http://localhost:3000"),
+        ),
         ("cors_origins", "*", ("*",)),
+        ("cors_headers", "X-Client, x-b", ("X-Client", "x-b")),
+        ("allowed_hosts", "Chat.Example.com, ::1", ("chat.example.com", "::1")),
         ("trusted_proxies", "10.0.0.7, 10.0.0.0/8,::1", ("10.0.0.7", "10.0.0.0/8", "::1")),
         ("log_level", "debug", "DEBUG"),
         ("log_dir", "/var/log/gateway", Path("/var/log/gateway")),
@@ -394,12 +558,16 @@ def test_sentry_debug_route_is_off_in_production_unless_asked_for(environment: s
         ("heartbeat_seconds", "0", 0),
         ("drain_grace_seconds", "0", 0),
         ("sentry_traces_sample_rate", "1", 1),
-        ("gateway_api_keys", f"web:{SHA}, app-2:{SHA.upper()}", (GatewayKey("web", SHA), GatewayKey("app-2", SHA))),
+        (
+            "gateway_api_keys",
+            f"web:{SHA}, app-2:{SHA.upper()}",
+            (GatewayKey("web", SHA), GatewayKey("app-2", SHA)),
+        ),
         ("max_body_bytes", 5, 5),
     ],
 )
 def test_value_is_read_as(variable: str, text: Any, read: object) -> None:
-    assert getattr(load(**{variable: text}), variable) == read
+    assert getattr(load(**{"allow_anonymous": True, variable: text}), variable) == read
 
 
 @pytest.mark.parametrize(
@@ -422,6 +590,8 @@ def test_value_is_read_as(variable: str, text: Any, read: object) -> None:
         ("host", "127.0.0.1:3050", "without a port"), ("host", "[::1]", "::1"),
         ("cors_origins", "https://a.example/", "without a path"), ("cors_origins", "a.example", "https://"),
         ("cors_origins", "https://a.example,null", "https://"), ("cors_origins", "https://u@a.example", "https://"),
+        ("cors_headers", "X Client", "names of headers"), ("allowed_hosts", "a.example:80", "without a port"),
+        ("allowed_hosts", "https://a.example", "without a port"), ("allowed_hosts", "*", "without a port"),
         ("trusted_proxies", "proxy", "10.0.0.0/8"), ("trusted_proxies", "10.0.0.1/8", "10.0.0.0/8"),
         ("trusted_proxies", "*", "10.0.0.0/8"), ("supported_providers", ",", "gpt, claude"),
         ("log_level", "loud", "'DEBUG'"), ("conversation_log", "some", "'metadata'"), ("demo", "maybe", "'auto', 'on'"),
@@ -430,12 +600,22 @@ def test_value_is_read_as(variable: str, text: Any, read: object) -> None:
         ("sentry_traces_sample_rate", "2", "equal to 1"), ("sentry_profiles_sample_rate", "-1", "equal to 0"),
         ("gateway_api_keys", "web", "name:sha256"), ("gateway_api_keys", f"web:{SHA[1:]}", "name:sha256"),
         ("gateway_api_keys", f"web:{SHA},app:{'g' * 64}", "entry 2 should be name:sha256"),
+        ("gateway_api_keys", f"web:{SHA},x:{hashlib.sha256().hexdigest()}", "entry 2 is the hash of an empty key"),
         ("gateway_api_keys", f"w b:{SHA}", "name:sha256"), ("gateway_api_keys", f"web:{SHA},web:{SHA}", "same"),
     ],
 )  # fmt: skip
-def test_wrong_value_is_refused_with_its_variable_and_what_would_be_right(variable: str, text: str, right: str) -> None:
+def test_wrong_value_is_refused_with_its_variable_and_what_would_be_right(
+    variable: str, text: str, right: str
+) -> None:
     report = refuse(**{variable: text})
-    assert re.fullmatch(rf"The configuration is wrong:\n  {variable.upper()}: .*{re.escape(right)}.*", report)
+    assert re.fullmatch(
+        rf"The configuration is wrong:\n  {variable.upper()}: .*{re.escape(right)}.*", report
+    )
+
+
+def test_room_for_bodies_is_at_least_one_of_the_limit() -> None:
+    assert "MAX_PENDING_BYTES" in refuse(max_body_bytes=2_001, max_pending_bytes=2_000)
+    assert load(max_body_bytes=2_000, max_pending_bytes=2_000).max_pending_bytes == 2_000
 
 
 def test_report_names_everything_that_is_wrong_at_once() -> None:
@@ -457,7 +637,9 @@ def test_report_names_everything_that_is_wrong_at_once() -> None:
         {"demo": "off", "local_base_url": "nowhere"},
     ],
 )
-def test_report_has_no_second_finding_that_follows_from_the_first(overrides: dict[str, Any]) -> None:
+def test_report_has_no_second_finding_that_follows_from_the_first(
+    overrides: dict[str, Any],
+) -> None:
     assert refuse(**overrides).count("\n") == 1
 
 
@@ -477,17 +659,24 @@ def test_no_secret_shows_in_any_text_of_the_settings() -> None:
     assert SHA not in f"{settings!r} {settings} {settings.gateway_api_keys}"
 
 
-def test_secrets_are_listed_for_who_must_hide_them() -> None:
+def test_secrets_are_listed_for_redaction() -> None:
     assert set(load(**SECRETS).secrets) == set(SECRETS.values())
 
 
 def test_no_value_shows_in_the_report_nor_in_what_led_to_it() -> None:
     """A key may have been put into any variable by mistake."""
-    wrong = {name.lower(): f"{SECRET} {SECRET}/é" for name in VARIABLES if not name.endswith(("_PROMPT", "_EFFORT"))}
+    wrong = {
+        name.lower(): f"{SECRET} {SECRET}/é"
+        for name in VARIABLES
+        if not name.endswith(("_PROMPT", "_EFFORT"))
+    }
     with pytest.raises(ConfigurationError) as caught:
         load(**wrong)
     assert len(str(caught.value).splitlines()) > 50
-    assert SECRET not in f"{caught.value!r} {caught.value} {caught.value.__context__!r} {caught.value.__cause__!r}"
+    assert (
+        SECRET
+        not in f"{caught.value!r} {caught.value} {caught.value.__context__!r} {caught.value.__cause__!r}"
+    )
 
 
 def test_no_value_shows_in_an_error_of_the_models_themselves() -> None:

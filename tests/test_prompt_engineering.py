@@ -1,15 +1,17 @@
-"""From a client's messages to a prompt: the module's five rules, as a table, and what holds for any messages."""
+"""From a client's chat to a prompt: the module's five rules, as a table, and what holds for any messages."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import ChatRequest, GatewayError, ImagePart, Prompt, TextPart, Turn
+from models import GatewayError, Image, Prompt, Text, Turn
 from prompt_engineering import GENERIC_SYSTEM_PROMPT, build_prompt
+from tests.clients.chat_bodies import read_chat
 
 IMAGE = {"type": "image", "media_type": "image/png", "data": "aGk="}
 OWN = "You are a test."
@@ -20,14 +22,14 @@ def text(words: str) -> dict[str, str]:
 
 
 def build(*messages: tuple[str, Any], system_prompt: str | None = OWN) -> Prompt:
-    request = ChatRequest.model_validate({"messages": [{"role": role, "content": said} for role, said in messages]})
+    request = read_chat({"messages": [{"role": role, "content": said} for role, said in messages]})
     return build_prompt(request, system_prompt)
 
 
 def shape(prompt: Prompt) -> list[tuple[str, list[str]]]:
     """Roles with their parts: a text as it is, an image as `<image>`."""
     return [
-        (turn.role, [part.text if isinstance(part, TextPart) else "<image>" for part in turn.parts])
+        (turn.role, [part.text if isinstance(part, Text) else "<image>" for part in turn.parts])
         for turn in prompt.turns
     ]
 
@@ -41,9 +43,18 @@ RULES: dict[str, tuple[list[tuple[str, Any]], list[tuple[str, list[str]]]]] = {
     "white space around a text stays": ([("user", "  a\n")], [("user", ["  a\n"])]),
     "system is no turn": ([("system", "s"), ("user", "a")], [("user", ["a"])]),
     "neighbours of one role are one turn": ([("user", "a"), ("user", "b")], [("user", ["a\n\nb"])]),
-    "three neighbours": ([("user", "a"), ("user", "b"), ("user", "c")], [("user", ["a\n\nb\n\nc"])]),
-    "neighbours across a system message": ([("user", "a"), ("system", "s"), ("user", "b")], [("user", ["a\n\nb"])]),
-    "neighbours across an empty message": ([("user", "a"), ("assistant", " "), ("user", "b")], [("user", ["a\n\nb"])]),
+    "three neighbours": (
+        [("user", "a"), ("user", "b"), ("user", "c")],
+        [("user", ["a\n\nb\n\nc"])],
+    ),
+    "neighbours across a system message": (
+        [("user", "a"), ("system", "s"), ("user", "b")],
+        [("user", ["a\n\nb"])],
+    ),
+    "neighbours across an empty message": (
+        [("user", "a"), ("assistant", " "), ("user", "b")],
+        [("user", ["a\n\nb"])],
+    ),
     "assistant neighbours": (
         [("user", "a"), ("assistant", "b"), ("assistant", "c"), ("user", "d")],
         [("user", ["a"]), ("assistant", ["b\n\nc"]), ("user", ["d"])],
@@ -52,7 +63,10 @@ RULES: dict[str, tuple[list[tuple[str, Any]], list[tuple[str, list[str]]]]] = {
     "an empty list is left out": ([("user", []), ("user", "a")], [("user", ["a"])]),
     "an empty part is left out": ([("user", [text(" "), text("a")])], [("user", ["a"])]),
     "an image is content": ([("user", [IMAGE])], [("user", ["<image>"])]),
-    "parts keep their order": ([("user", [text("a"), IMAGE, text("b")])], [("user", ["a", "<image>", "b"])]),
+    "parts keep their order": (
+        [("user", [text("a"), IMAGE, text("b")])],
+        [("user", ["a", "<image>", "b"])],
+    ),
     "neighbours with an image between": (
         [("user", [text("a"), IMAGE]), ("user", "b")],
         [("user", ["a", "<image>", "b"])],
@@ -62,7 +76,10 @@ RULES: dict[str, tuple[list[tuple[str, Any]], list[tuple[str, list[str]]]]] = {
         [("user", ["<image>", "a\n\nb", "<image>"])],
     ),
     "a greeting first is left out": ([("assistant", "hi"), ("user", "a")], [("user", ["a"])]),
-    "two greetings first are left out": ([("assistant", "hi"), ("assistant", "ho"), ("user", "a")], [("user", ["a"])]),
+    "two greetings first are left out": (
+        [("assistant", "hi"), ("assistant", "ho"), ("user", "a")],
+        [("user", ["a"])],
+    ),
     "an assistant last is left out": ([("user", "a"), ("assistant", "b")], [("user", ["a"])]),
     "assistants first and last": (
         [("assistant", "x"), ("user", "a"), ("assistant", "y"), ("assistant", "z")],
@@ -94,12 +111,17 @@ def test_rule(messages: list[tuple[str, Any]], turns: list[tuple[str, list[str]]
 )
 def test_system_prompt_is_combined(own: str | None, theirs: list[Any], combined: str) -> None:
     """Rule 1: the configured one, or the generic one, then the client's in their order."""
-    assert build(*[("system", said) for said in theirs], ("user", "a"), system_prompt=own).system == combined
+    assert (
+        build(*[("system", said) for said in theirs], ("user", "a"), system_prompt=own).system
+        == combined
+    )
 
 
 def test_system_message_counts_wherever_it_stands() -> None:
     """In mid-list or last, a system message belongs to the system prompt."""
-    prompt = build(("user", "a"), ("system", "s"), ("assistant", "b"), ("user", "c"), ("system", "t"))
+    prompt = build(
+        ("user", "a"), ("system", "s"), ("assistant", "b"), ("user", "c"), ("system", "t")
+    )
     assert prompt.system == f"{OWN}\n\ns\n\nt"
     assert [turn.role for turn in prompt.turns] == ["user", "assistant", "user"]
 
@@ -124,7 +146,9 @@ def test_request_without_a_question_is_refused(messages: list[tuple[str, Any]]) 
 
 PARTS = st.lists(st.one_of(st.just(IMAGE), st.text(max_size=4).map(text)), max_size=4)
 CONTENTS = st.one_of(st.sampled_from(["", " ", "\n"]), st.text(max_size=6), PARTS)
-MESSAGES = st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), CONTENTS), min_size=1, max_size=10)
+MESSAGES = st.lists(
+    st.tuples(st.sampled_from(["system", "user", "assistant"]), CONTENTS), min_size=1, max_size=10
+)
 
 
 def try_build(messages: list[tuple[str, Any]]) -> Prompt | None:
@@ -143,7 +167,7 @@ def test_turns_alternate_from_user_to_user(messages: list[tuple[str, Any]]) -> N
     assert roles == (["user", "assistant"] * len(roles))[: len(roles)]
     assert roles[-1] == "user"
     for part in (part for turn in (prompt.turns if prompt else ()) for part in turn.parts):
-        assert isinstance(part, ImagePart) or part.text.strip()
+        assert isinstance(part, Image) or (isinstance(part, Text) and part.text.strip())
 
 
 @settings(deadline=None)
@@ -151,31 +175,35 @@ def test_turns_alternate_from_user_to_user(messages: list[tuple[str, Any]]) -> N
 def test_no_word_and_no_image_of_the_user_is_lost(messages: list[tuple[str, Any]]) -> None:
     """Whatever the user said with content reaches the prompt, in its order; only white space goes."""
     prompt = try_build(messages)
-    request = ChatRequest.model_validate({"messages": [{"role": role, "content": said} for role, said in messages]})
-    asked = [message for message in request.messages if message.role == "user"]
+    chat = read_chat({"messages": [{"role": role, "content": said} for role, said in messages]})
+    asked = [turn for turn in chat.turns if turn.role == "user"]
     turns = [turn for turn in (prompt.turns if prompt else ()) if turn.role == "user"]
-    assert _words(turns) == "".join("".join(message.text.split()) for message in asked)
-    assert sum(isinstance(part, ImagePart) for turn in turns for part in turn.parts) == sum(
-        len(message.images) for message in asked
-    )
+    assert _words(turns) == "".join("".join(turn.text.split()) for turn in asked)
+    assert _images(turns) == _images(asked)
 
 
 def _words(turns: list[Turn]) -> str:
-    texts = (part.text for turn in turns for part in turn.parts if isinstance(part, TextPart))
+    texts = (part.text for turn in turns for part in turn.parts if isinstance(part, Text))
     return "".join("".join(words.split()) for words in texts)
+
+
+def _images(turns: list[Turn]) -> list[Image]:
+    return [part for turn in turns for part in turn.parts if isinstance(part, Image)]
 
 
 @settings(deadline=None)
 @given(MESSAGES, st.one_of(st.none(), st.text(max_size=8)))
-def test_system_prompt_begins_with_the_gateways_own(messages: list[tuple[str, Any]], own: str | None) -> None:
+def test_system_prompt_begins_with_the_gateways_own(
+    messages: list[tuple[str, Any]], own: str | None
+) -> None:
     """No client's system message comes before the configured one."""
     expected = GENERIC_SYSTEM_PROMPT if own is None else own.strip()
     assert build(*messages, ("user", "a"), system_prompt=own).system.startswith(expected)
 
 
 def test_same_messages_give_the_same_prompt() -> None:
-    """A pure function: nothing of an earlier request is left in a later one, and the request stays as it was."""
-    request = ChatRequest.model_validate({"messages": [{"role": "user", "content": "a"}] * 2})
-    before = request.model_copy(deep=True)
-    assert build_prompt(request, OWN) == build_prompt(request, OWN)
-    assert request == before
+    """A pure function: nothing of an earlier request is left in a later one, and the chat stays as it was."""
+    chat = read_chat({"messages": [{"role": "user", "content": "a"}] * 2})
+    before = copy.deepcopy(chat)
+    assert build_prompt(chat, OWN) == build_prompt(chat, OWN)
+    assert chat == before

@@ -1,6 +1,6 @@
 """An event loop whose clock jumps to the next timer when there is nothing else to do: minutes pass in no time.
 
-For code that waits on nothing but the loop. What would wait for ever fails at once.
+For code that waits on nothing but the loop. What would wait without end fails at once.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class _JumpingSelector(selectors.SelectSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready:
-            assert timeout is not None, "all tasks wait for each other, for ever"
+            assert timeout is not None, "all tasks wait for each other without end"
             self.now += max(timeout, 0)
         return ready
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Its time starts at 0 and is in seconds, as ever."""
+    """Its time starts at 0 and is in seconds."""
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()

@@ -1,91 +1,89 @@
-"""Errors towards the client: their one shape, and the one handler. Messages are ours; a vendor's text never shows."""
+"""Error responses, and the one exception handler. A vendor's text is never part of them."""
 
 from __future__ import annotations
 
 import logging
-import math
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
-from log_line import request_id_context
 from models import GatewayError
+from telemetry.log_line import request_id_context
+from web.access_log import note_error, path_in_log
+from web.doors import NATIVE, find_door
+from web.doors.base import Door, retry_seconds
+from web.paths import route_path
 
 _CODES_BY_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
 _logger = logging.getLogger("gateway.web")
 
 
-def error_fields(error: GatewayError, request_id: str) -> dict[str, Any]:
-    """The `error` object, alike in a body and in an event."""
-    return {
-        "code": error.code,
-        "message": error.safe_message,
-        "status": error.kind.status,
-        "retryable": error.kind.retryable,
-        "retry_after": _whole_seconds(error),
-        "reason": error.reason,
-        "provider": error.provider,
-        "model": error.model,
-        "stage": error.stage,
-        "partial_chars": error.partial_chars,
-        "attempts": [{"model": attempt.model, "code": attempt.code} for attempt in error.attempts],
-        "request_id": request_id,
-        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
+def error_response(
+    error: GatewayError,
+    headers: Mapping[str, str] | None = None,
+    door: Door = NATIVE,
+) -> Response:
+    """The error as a response of the door."""
+    body = door.error(error, request_id_context.get())
+    status = error.kind.status
+    sent: dict[str, str] = {}
+    if (seconds := retry_seconds(error)) is not None:
+        sent["Retry-After"] = str(seconds)
+    if error.provider:
+        sent["X-Gateway-Provider"] = error.provider
+    if error.model:
+        sent["X-Gateway-Model"] = error.model
+    if status in (408, 413, 414, 431) or error.code == "draining":
+        sent["Connection"] = "close"
+    if status == 401:
+        sent["WWW-Authenticate"] = "Bearer"
+    sent |= {**body.headers, **(headers or {})}
+    return Response(body.content, body.status, sent, body.media_type)
 
 
-def error_response(error: GatewayError, headers: dict[str, str] | None = None) -> JSONResponse:
-    """The error as an HTTP answer with its true status."""
-    seconds = _whole_seconds(error)
-    told = {
-        "Retry-After": None if seconds is None else str(seconds),
-        "X-Gateway-Provider": error.provider,
-        "X-Gateway-Model": error.model,
-        "Connection": "close" if error.kind.status in (408, 413, 431) or error.code == "draining" else None,
-        "WWW-Authenticate": "Bearer" if error.kind.status == 401 else None,
-    }
-    present = {name: value for name, value in told.items() if value is not None}
-    body = {"error": error_fields(error, request_id_context.get())}
-    return JSONResponse(body, error.kind.status, headers={**present, **(headers or {})})
-
-
-async def handle_error(request: Request, error: Exception) -> JSONResponse:
+async def handle_error(request: Request, error: Exception) -> Response:
     """The exception handler for everything that fails before a response has begun."""
-    failure = _to_gateway_error(error)
-    context = {"method": request.method, "path": request.url.path, "code": failure.code, "reason": failure.reason}
-    _logger.info("answered with an error", extra={"context": context})
+    if isinstance(error, GatewayError):
+        failure = error
+    else:  # an exception of FastAPI or Starlette: a wrong path, method or query
+        status = error.status_code if isinstance(error, HTTPException) else 422
+        failure = GatewayError(_CODES_BY_STATUS.get(status, "invalid_request"))
+    if note_error(failure):
+        context: dict[str, object] = {
+            "method": request.method,
+            "path": path_in_log(request.url.path),
+            "code": failure.code,
+            "reason": failure.reason,
+        }
+        if failure.code.startswith("forbidden_"):
+            context |= failure.detail
+        _logger.info("answered with an error", extra={"context": context})
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if failure.code == "method_not_allowed":
         headers["Allow"] = _allowed_methods(request, headers.get("Allow", ""))
-    return error_response(failure, headers)
+    return error_response(failure, headers, find_door(route_path(request.scope)))
 
 
-def _allowed_methods(request: Request, told: str) -> str:
-    """Starlette tells the methods of one route alone, and a page's HEAD is another one than its GET."""
+async def refuse(error: GatewayError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send an error response from a middleware, through the same handler."""
+    response = await handle_error(Request(scope, receive), error)
+    await response(scope, receive, send)
+
+
+def _allowed_methods(request: Request, methods_of_route: str) -> str:
+    """The `Allow` header. Starlette names those of one route, but a page's GET and HEAD are two."""
 
     def is_page(method: str) -> bool:
         scope = {**request.scope, "method": method}
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
-    methods = [told] if told else []
-    return ", ".join(methods + [method for method in ("GET", "HEAD") if method not in told and is_page(method)])
-
-
-def _to_gateway_error(error: Exception) -> GatewayError:
-    """What FastAPI and Starlette raise of their own is the client's doing: a wrong path, method or query."""
-    if isinstance(error, GatewayError):
-        return error
-    status = error.status_code if isinstance(error, HTTPException) else 422
-    return GatewayError(_CODES_BY_STATUS.get(status, "invalid_request"))
-
-
-def _whole_seconds(error: GatewayError) -> int | None:
-    """Seconds to wait, rounded up; 429 and 503 that can be retried always tell some."""
-    if error.retry_after is not None:
-        return math.ceil(error.retry_after)
-    return 1 if error.kind.retryable and error.kind.status in (429, 503) else None
+    methods = [methods_of_route] if methods_of_route else []
+    for method in ("GET", "HEAD"):
+        if method not in methods_of_route and is_page(method):
+            methods.append(method)
+    return ", ".join(methods)

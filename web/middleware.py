@@ -1,4 +1,4 @@
-"""Pure ASGI middleware: the request id around everything, and the answer to a bug within everything."""
+"""Pure ASGI middleware: request ids (outermost), and unhandled exceptions (innermost)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from error_reporting import report_bug
-from log_line import conversation_id_context, request_id_context
 from models import GatewayError
+from telemetry.error_reporting import report_bug
+from telemetry.log_line import conversation_id_context, request_id_context
+from web.access_log import open_access, write_access
+from web.doors import find_door
 from web.errors import error_response
+from web.paths import route_path
+from web.stranger_lines import StrangerLines
 
 _VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -20,30 +24,44 @@ _logger = logging.getLogger("gateway.web")
 
 
 class RequestIdMiddleware:
-    """Takes a client's valid `X-Request-ID` or makes one; every response and log line carries it."""
+    """Puts the client's `X-Request-ID`, or a generated one, on every response and log line.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Also adds the client to the log lines, and writes the response's status to the audit log.
+    """
+
+    def __init__(self, app: ASGIApp, stranger_lines: StrangerLines | None = None) -> None:
         self._app = app
+        self._stranger_lines = stranger_lines or StrangerLines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request_id = choose_request_id(scope["headers"])
-        request_id_context.set(request_id)  # the server gives each request a task, and so a context, of its own
+        # The server runs each request in its own task, and so in its own context.
+        request_id_context.set(request_id)
         conversation_id_context.set(None)
         header = (b"x-request-id", request_id.encode())
+        access = open_access(scope, self._stranger_lines)
+        has_begun = False
 
         async def send_with_id(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 message["headers"] = [*message.get("headers", ()), header]
+                write_access(access, scope, message["status"])
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            if not has_begun:
+                write_access(access, scope, None)
 
 
 def choose_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The client's id, where it sent one that is valid; else a new one."""
+    """The client's id if it sent a valid one, else a new one."""
     given = [value for name, value in headers if name == b"x-request-id"]
     if len(given) == 1 and _VALID_REQUEST_ID.fullmatch(given[0]):
         return bytes(given[0]).decode()
@@ -51,7 +69,7 @@ def choose_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 class LastResortMiddleware:
-    """Answers a bug with `internal_error`, and tells the log and Sentry."""
+    """Answers an unhandled exception with `internal_error`, and reports it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -71,4 +89,6 @@ class LastResortMiddleware:
                 raise
             _logger.exception("request failed by a bug")
             report_bug(error)
-            await error_response(GatewayError("internal_error"))(scope, receive, send)
+            door = find_door(route_path(scope))
+            response = error_response(GatewayError("internal_error"), door=door)
+            await response(scope, receive, send)

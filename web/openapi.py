@@ -1,119 +1,72 @@
-"""What `/docs` shows beyond what FastAPI finds out itself: the request's body, the stream's events, the errors."""
+"""The OpenAPI parts that FastAPI cannot infer: a chat's body, its events, the errors."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from fastapi import FastAPI
-from pydantic.json_schema import models_json_schema
+from starlette.responses import Response
+from starlette.types import Scope
 
-from models import ERROR_KINDS, ChatRequest
+from models import ERROR_KINDS
+from web.doors.native_schema import chat_schemas
+from web.openapi_examples import BROKEN, DELTA, END, RESTART, START, make_error, make_frames
+from web.stored_page import StoredPage
 
+_MAX_PREFIXES = 8  # cached; a gateway has one or two
 _REF = "#/components/schemas/{model}"
-
-_START = {
-    "type": "start",
-    "seq": 0,
-    "id": "gpt-1f6c",
-    "conversation_id": "c-42",
-    "request_id": "req-7",
-    "provider": "gpt",
-    "model": "gpt-6-luna",
-    "fallback": None,
-    "delta": {"content": ""},
-}
-_DELTA = {"type": "delta", "seq": 1, "id": "gpt-1f6c", "delta": {"content": "Hello", "model": "gpt-6-luna"}}
-_END = {
-    "type": "end",
-    "seq": 2,
-    "id": "gpt-1f6c",
-    "provider": "gpt",
-    "model": "gpt-6-luna",
-    "fallback": None,
-    "finish_reason": "stop",
-    "raw_finish_reason": "stop",
-    "usage": {"input_tokens": 9, "output_tokens": 12, "cached_input_tokens": None, "reasoning_tokens": None},
-    "attempts": 1,
-    "dropped_params": [],
-    "timing": {"first_content_ms": 310, "total_ms": 900},
-    "delta": {"content": ""},
-}
-_RESTART = {
-    "type": "restart",
-    "seq": 5,
-    "id": "gpt-1f6c",
-    "provider": "gpt",
-    "model": "gpt-5.6-luna",
-    "fallback": {"from": "gpt-6-luna", "to": "gpt-5.6-luna", "reason": "upstream_truncated"},
-    "partial_chars": 21,
-    "delta": {"content": ""},
-}
-
-
-def _error_example(code: str, **known: Any) -> dict[str, Any]:
-    kind = ERROR_KINDS[code]
-    return {
-        "code": code,
-        "message": kind.message,
-        "status": kind.status,
-        "retryable": kind.retryable,
-        "retry_after": None,
-        "reason": None,
-        "provider": "gpt",
-        "model": None,
-        "stage": "request",
-        "partial_chars": 0,
-        "attempts": [],
-        "request_id": "req-7",
-        "timestamp": "2026-01-01T00:00:00Z",
-    } | known
-
-
-_BROKEN = {
-    "type": "error",
-    "seq": 2,
-    "id": "gpt-1f6c",
-    "error": _error_example(
-        "upstream_truncated",
-        stage="after_content",
-        partial_chars=5,
-        model="gpt-6-luna",
-        attempts=[{"model": "gpt-6-luna", "code": "upstream_truncated"}],
-    ),
-    "delta": {"content": ""},
-}
-
-
-def _frames(*events: Mapping[str, Any]) -> str:
-    return "".join(f"data: {json.dumps(event)}\n\n" for event in events)
-
 
 _STREAM = {
     "description": (
-        "Server-sent events, each `data: <json>` and a blank line; comments (`: keep-alive`) may come between. First a "
-        "`start`, then `delta`s, then exactly one of: `end` followed by `data: [DONE]`, or `error`. A stream that has "
-        'neither was cut. With `"stream": false` the answer is one JSON object.'
+        "Server-sent events, each `data: <json>` and a blank line; comments (`: keep-alive`) may "
+        "come between. First a `start`, then `delta`s, then exactly one of: `end` followed by "
+        '`data: [DONE]`, or `error`. A stream that has neither was cut. With `"stream": false` the '
+        "answer is one JSON object."
     ),
     "headers": {
-        "X-Request-ID": {"description": "The request's id, in every log line of it.", "schema": {"type": "string"}},
+        "X-Request-ID": {
+            "description": "The request's id, in every log line of it.",
+            "schema": {"type": "string"},
+        },
         "X-Gateway-Model": {"description": "The model that answers.", "schema": {"type": "string"}},
-        "X-Gateway-Fallback": {"description": "The model given up, and why.", "schema": {"type": "string"}},
+        "X-Gateway-Fallback": {
+            "description": "The model given up, and why.",
+            "schema": {"type": "string"},
+        },
     },
     "content": {
         "text/event-stream": {
             "schema": {"type": "string"},
             "examples": {
-                "whole": {"summary": "A whole answer", "value": _frames(_START, _DELTA, _END) + "data: [DONE]\n\n"},
-                "broken": {"summary": "An answer that broke", "value": _frames(_START, _DELTA, _BROKEN)},
-                "restarted": {"summary": 'A restart, for `"on_break": "restart"`', "value": _frames(_RESTART)},
+                "whole": {
+                    "summary": "A whole answer",
+                    "value": make_frames(START, DELTA, END) + "data: [DONE]\n\n",
+                },
+                "broken": {
+                    "summary": "An answer that broke",
+                    "value": make_frames(START, DELTA, BROKEN),
+                },
+                "restarted": {
+                    "summary": 'A restart, for `"on_break": "restart"`',
+                    "value": make_frames(RESTART),
+                },
             },
         },
         "application/json": {
             "example": {
-                **{name: value for name, value in _START.items() if name not in ("type", "seq", "delta")},
-                **{name: value for name, value in _END.items() if name not in ("type", "seq", "delta")},
+                **{
+                    name: value
+                    for name, value in START.items()
+                    if name not in ("type", "seq", "delta")
+                },
+                **{
+                    name: value
+                    for name, value in END.items()
+                    if name not in ("type", "seq", "delta")
+                },
                 "content": "Hello",
                 "reasoning": None,
                 "refusal": None,
@@ -125,17 +78,20 @@ _STREAM = {
 
 
 def _error_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """The responses by status, each with its codes as examples."""
+    """The error responses by status, with an example for each code."""
     responses: dict[int | str, dict[str, Any]] = {}
     for code in codes:
         kind = ERROR_KINDS[code]
         response = responses.setdefault(
             kind.status,
-            {"description": "", "content": {"application/json": {"schema": {"$ref": _REF.format(model="Error")}}}},
+            {
+                "description": "",
+                "content": {"application/json": {"schema": {"$ref": _REF.format(model="Error")}}},
+            },
         )
         response["description"] = f"{response['description']} `{code}`: {kind.message}".strip()
         examples = response["content"]["application/json"].setdefault("examples", {})
-        examples[code] = {"value": {"error": _error_example(code)}}
+        examples[code] = {"value": {"error": make_error(code)}}
     return responses
 
 
@@ -161,21 +117,40 @@ _SYSTEM_STATE = {
 }
 
 
-def _json_page(example: object, *codes: str, unwell: object = None) -> dict[str, Any]:
-    """A page of JSON; `unwell` is its example with status 503, in the same shape."""
-    examples = {200: ("OK", example)} | ({503: ("The same, of what is not well", unwell)} if unwell else {})
-    pages = {
-        status: {"description": description, "content": {"application/json": {"example": shown}}}
-        for status, (description, shown) in examples.items()
-    }
-    return {"responses": {**pages, **_error_responses(*codes)}, "tags": ["health"]}
+def _json_page(
+    description: str,
+    example: object,
+    *codes: str,
+    unhealthy: object = None,
+) -> dict[str, Any]:
+    """A JSON response; `unhealthy` is its example with status 503."""
+    examples = {200: ("OK", example)}
+    if unhealthy:
+        examples[503] = ("The same shape, for an unhealthy state", unhealthy)
+    responses = _error_responses(*codes)
+    for status, (title, shown) in examples.items():
+        content = {"application/json": {"example": shown}}
+        responses[status] = {"description": title, "content": content}
+    return {"description": description, "responses": responses, "tags": ["health"]}
 
 
-# Arguments of the routes' decorators.
-CHAT: dict[str, Any] = {
+# Keyword arguments of the routes' decorators.
+_CHAT: dict[str, Any] = {
     "tags": ["chat"],
+    "description": (
+        "Send a chat to a provider. "
+        'The answer is a stream, or with `"stream": false` one JSON object.'
+    ),
     "responses": {200: _STREAM, **_error_responses(*_CHAT_CODES)},
     "openapi_extra": {
+        "parameters": [
+            {
+                "name": "provider",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "title": "Provider"},
+            }
+        ],
         "requestBody": {
             "required": True,
             "content": {
@@ -184,21 +159,31 @@ CHAT: dict[str, Any] = {
                     "example": {"messages": [{"role": "user", "content": "Say hello."}]},
                 }
             },
-        }
+        },
     },
 }
+CHATS: Mapping[str, dict[str, Any]] = {"/chat/{provider}": _CHAT}  # by the route of a door's chats
 HEALTH = _json_page(
-    _SYSTEM_STATE, unwell=_SYSTEM_STATE | {"status": "DRAINING", "message": "This instance is about to stop"}
+    "Whether this instance accepts requests. No vendor is called, and no vendor's state matters.",
+    _SYSTEM_STATE,
+    unhealthy=_SYSTEM_STATE | {"status": "DRAINING", "message": "This instance is about to stop"},
 )
-LIVE = _json_page({"status": "OK"})
+LIVE = _json_page("Liveness: the process responds.", {"status": "OK"})
 PROVIDER_HEALTH = _json_page(
+    "One provider's state, from recent traffic or else from the vendor's free model endpoint.\n\n"
+    "`deep=true` sends a test message to the default model. It requires a gateway key, and costs "
+    "tokens.",
     _PROVIDER_STATE,
     "unknown_provider",
     "invalid_request",
     "unauthorized",
     "rate_limited",
-    unwell=_PROVIDER_STATE
-    | {"status": "ERROR", "message": "The newest requests failed.", "error": "upstream_unavailable"},
+    unhealthy=_PROVIDER_STATE
+    | {
+        "status": "ERROR",
+        "message": "The newest requests failed.",
+        "error": "upstream_unavailable",
+    },
 )
 
 _ERROR_SCHEMA = {
@@ -207,7 +192,7 @@ _ERROR_SCHEMA = {
     "properties": {
         "error": {
             "type": "object",
-            "required": list(_error_example("internal_error")),
+            "required": list(make_error("internal_error")),
             "properties": {
                 "code": {"type": "string", "enum": list(ERROR_KINDS)},
                 "message": {"type": "string"},
@@ -229,9 +214,25 @@ _ERROR_SCHEMA = {
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The app's OpenAPI document with the shapes that its routes refer to."""
+    """The app's OpenAPI document, with the schemas that its routes refer to."""
     document = app.openapi_schema or FastAPI.openapi(app)
-    _, models = models_json_schema([(ChatRequest, "validation")], ref_template=_REF)
-    shapes = document.setdefault("components", {}).setdefault("schemas", {})
-    shapes.update(models["$defs"] | {"Error": _ERROR_SCHEMA})
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(chat_schemas(_REF) | {"Error": _ERROR_SCHEMA})
     return document
+
+
+class OpenApiDocument:
+    """The document at `/openapi.json`: built once, and serialized once for each proxy prefix."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._describe = cache(partial(describe, app))
+        self._find_page = lru_cache(_MAX_PREFIXES)(self._make_page)
+
+    def respond(self, scope: Scope) -> Response:
+        """The response to a GET or HEAD."""
+        return self._find_page(scope.get("root_path", "").rstrip("/")).respond(scope)
+
+    def _make_page(self, prefix: str) -> StoredPage:
+        servers = {"servers": [{"url": prefix}]} if prefix else {}
+        content = json.dumps(self._describe() | servers).encode()
+        return StoredPage(content, "application/json", {"Cache-Control": "no-cache"})

@@ -1,128 +1,125 @@
-"""The gateway's pages: a request becomes a call of the gateway's two verbs, and its stream a response."""
+"""The HTTP routes."""
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, cast
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from aiproviders import Gateway
-from configuration import VERSION, Settings
-from log_line import conversation_id_context, request_id_context
-from models import ChatIdentity, ChatRequest, GatewayError
-from web.drain import Drain
-from web.guards import BodyRoom, StreamLimit, check_key, read_chat_request
-from web.openapi import CHAT, HEALTH, LIVE, PROVIDER_HEALTH
-from web.page import page_response
-from web.protocols.native import NativeEncoder
-from web.protocols.whole import WholeAnswerEncoder
-from web.sse import EventStreamResponse, StreamClocks
+from configuration import VERSION
+from models import GatewayError
+from web.chats import chat_route
+from web.doors import DOORS
+from web.doors.base import Door
+from web.guards import check_key, check_operator
+from web.openapi import CHATS, HEALTH, LIVE, PROVIDER_HEALTH, OpenApiDocument
+from web.page import page_response, reference_response
+from web.security_contact import security_policy, security_text
+from web.services import Services
 
 router = APIRouter()
 
 
-@dataclass(frozen=True, slots=True)
-class House:
-    """What the pages work with; `app.state.house` has it while the app is running."""
-
-    settings: Settings
-    gateway: Gateway
-    streams: StreamLimit
-    bodies: BodyRoom
-    drain: Drain
+def _services(request: Request) -> Services:
+    return cast(Services, request.app.state.services)
 
 
-def _house(request: Request) -> House:
-    return cast(House, request.app.state.house)
+def add_doors(router: APIRouter, doors: Mapping[str, Door]) -> None:
+    """Add a route for the chats of each door."""
+    for path, door in doors.items():
+        page = CHATS.get(path, {"include_in_schema": False})
+        router.add_api_route(path, chat_route(door), methods=["POST"], **page)
 
 
-@router.post("/chat/{provider}", **CHAT)
-async def chat(provider: str, request: Request) -> Response:
-    """Ask a provider, and get its answer as it comes (or, with `"stream": false`, as one JSON object)."""
-    house = _house(request)
-    check_key(request, house.settings.gateway_api_keys)
-    house.drain.check()
-    is_demo = house.gateway.factory.settings(provider).demo
-    asked = await read_chat_request(request, house.settings, house.bodies)
-    identity = _identify(provider, asked)
-    encoder = (NativeEncoder if asked.stream else WholeAnswerEncoder)(identity, demo=is_demo)
-    headers = {"X-Gateway-Provider": provider} | ({"X-Gateway-Demo": "true"} if is_demo else {})
-    batches = house.gateway.stream_chat(provider, asked, identity)
-    return EventStreamResponse(batches, encoder, _clocks(house.settings, asked), headers, house.streams)
+add_doors(router, DOORS)
 
 
-def _identify(provider: str, asked: ChatRequest) -> ChatIdentity:
-    conversation_id = asked.conversation_id or str(uuid.uuid4())
-    conversation_id_context.set(conversation_id)
-    return ChatIdentity(f"{provider}-{uuid.uuid4()}", conversation_id, request_id_context.get())
-
-
-def _clocks(settings: Settings, asked: ChatRequest) -> StreamClocks:
-    if not asked.stream:
-        return StreamClocks(hold=float("inf"), heartbeat=0, send=settings.send_timeout_seconds)
-    return StreamClocks(settings.status_hold_seconds, settings.heartbeat_seconds, settings.send_timeout_seconds)
-
-
-@router.head("/health", include_in_schema=False)
+# for load balancers
+@router.api_route("/health", methods=["HEAD", "OPTIONS"], include_in_schema=False)
 @router.get("/health", **HEALTH)
 async def health(request: Request) -> JSONResponse:
-    """Can this instance take a request now? Local facts only: no vendor is called, no vendor's state decides."""
-    house = _house(request)
-    status, message = _readiness(house)
+    """Whether this instance accepts requests. No vendor is called."""
+    services = _services(request)
+    if services.drain.is_draining:
+        status, message = "DRAINING", "This instance is about to stop"
+    elif services.streams.is_reached:
+        status, message = "OVERLOADED", "All places for streams are taken"
+    else:
+        status, message = "OK", "System operational"
     body = {
         "status": status,
         "message": message,
         "version": VERSION,
-        "demo": house.settings.demo_mode,
-        "streams": {"open": house.streams.open, "limit": house.streams.most},
-        "providers": house.gateway.states(),
+        "demo": services.settings.demo_mode,
+        "streams": {"open": services.streams.open, "limit": services.streams.limit},
+        "providers": services.gateway.states(),
     }
-    return JSONResponse(body) if status == "OK" else JSONResponse(body, 503, headers={"Retry-After": "1"})
+    return (
+        JSONResponse(body)
+        if status == "OK"
+        else JSONResponse(body, 503, headers={"Retry-After": "1"})
+    )
 
 
-def _readiness(house: House) -> tuple[str, str]:
-    if house.drain.is_leaving:
-        return "DRAINING", "This instance is about to stop"
-    if house.streams.is_reached:
-        return "OVERLOADED", "All places for streams are taken"
-    return "OK", "System operational"
-
-
-@router.head("/health/live", include_in_schema=False)
+@router.api_route("/health/live", methods=["HEAD", "OPTIONS"], include_in_schema=False)
 @router.get("/health/live", **LIVE)
 async def live() -> dict[str, str]:
-    """The process answers."""
+    """Liveness: the process responds."""
     return {"status": "OK"}
 
 
 @router.head("/health/{provider}", include_in_schema=False)
 @router.get("/health/{provider}", **PROVIDER_HEALTH)
 async def provider_health(provider: str, request: Request, deep: bool = False) -> JSONResponse:
-    """One provider's state, from its traffic; where that is stale, from the vendor's free model call.
-
-    `deep=true` has the default model answer a test message: it needs a gateway key, and costs tokens.
-    """
-    house = _house(request)
+    """One provider's state. A test message to its default model (`deep`) needs a gateway key."""
+    services = _services(request)
     if deep:
-        check_key(request, house.settings.gateway_api_keys, needed=True)
-    report: dict[str, Any] = await house.gateway.check_health(provider, deep=deep)
+        check_key(request, services.settings.gateway_api_keys, needed=True)
+    report: dict[str, Any] = await services.gateway.check_health(provider, deep=deep)
     return JSONResponse(report, 503 if report["status"] == "ERROR" else 200)
 
 
 @router.get("/sentry-debug", include_in_schema=False)
 async def sentry_debug(request: Request) -> None:
-    """Raise a test error, to see it arrive in Sentry."""
-    if not _house(request).settings.sentry_debug_route:
+    """Raise a test error for Sentry."""
+    settings = _services(request).settings
+    if not settings.sentry_debug_route:
         raise GatewayError("not_found")
+    check_operator(request, settings.gateway_api_keys)
     raise RuntimeError("a test error for Sentry")
 
 
 @router.head("/", include_in_schema=False)
 @router.get("/", include_in_schema=False)
-async def page() -> FileResponse:
+async def page(request: Request) -> Response:
     """The chat page."""
-    return page_response()
+    return page_response(request.scope)
+
+
+@router.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
+@router.api_route("/redoc", methods=["GET", "HEAD"], include_in_schema=False)
+async def reference(request: Request) -> Response:
+    """The API reference, without files from other hosts."""
+    return reference_response(request.scope)
+
+
+@router.api_route("/openapi.json", methods=["GET", "HEAD"], include_in_schema=False)
+async def openapi(request: Request) -> Response:
+    """The OpenAPI document."""
+    document: OpenApiDocument = request.app.state.openapi
+    return document.respond(request.scope)
+
+
+@router.api_route("/.well-known/security.txt", methods=["GET", "HEAD"], include_in_schema=False)
+async def security_contact(request: Request) -> PlainTextResponse:
+    """The contact for reporting a vulnerability."""
+    return security_text(request, _services(request).settings.security_contact)
+
+
+@router.api_route("/SECURITY.md", methods=["GET", "HEAD"], include_in_schema=False)
+async def policy(request: Request) -> Response:
+    """The security policy, and how to report a vulnerability."""
+    return security_policy(request.scope)

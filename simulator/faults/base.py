@@ -1,4 +1,4 @@
-"""What faults are made of: an answer's text, its beginning, and a way to go on from there."""
+"""The parts of faults: an answer's text, its beginning, and a way to continue from there."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from simulator.plan import Ending, Plan, Step, stream
 from simulator.wires import Wire
 
 ANSWER = ("Grüße ", "aus dem ", "Käse 🧀 — ", "of a model ", "that has ", "a fault.")
-DELTAS_BEFORE = 3  # of the answer, before a fault that comes after content
+DELTAS_BEFORE = 3  # of the answer, before an @after fault
 PROSE = "These are the words of a simulated vendor."
 
 Fault = Callable[[int], Behaviour]
-"""Given how many deltas come before it, what a model with the fault does."""
+"""Returns the behaviour of a model with the fault, given the number of deltas before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """So many deltas of the answer (without any, what opens a stream), then what `events` gives, then an ending."""
+    """The opening events, `deltas` deltas of the answer, the events of `events`, and an ending."""
 
     deltas: int
     events: Callable[[Wire], Iterable[Step]] = lambda _: ()
@@ -37,7 +37,7 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A behaviour that is made for the wire."""
+    """A behaviour that depends on the wire."""
 
     make: Callable[[Wire], Behaviour]
 
@@ -51,10 +51,10 @@ def whole_answer(wire: Wire) -> bytes:
 
 
 def split_events(body: bytes) -> list[bytes]:
-    """A stream's events with their blank lines, whose ends become LF."""
+    """Split a stream into events with their blank lines. CRLF becomes LF."""
     return [event + b"\n\n" for event in body.replace(b"\r\n", b"\n").split(b"\n\n") if event]
 
 
 def always(behaviour: Behaviour) -> Fault:
-    """A fault that leaves no room for deltas before it."""
+    """A fault without deltas before it, since it takes the place of the stream."""
     return lambda _: behaviour

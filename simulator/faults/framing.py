@@ -1,4 +1,4 @@
-"""Faults of the event stream: bytes that are no events, or that a reader of events may trip over."""
+"""Faults of the event stream: bytes that are not events, or that an event parser may mishandle."""
 
 from __future__ import annotations
 
@@ -16,40 +16,27 @@ _UNKNOWN = b'event: news\ndata: {"type":"news","object":"news","news":{"text":"u
 _MARKER = "\N{SNOWMAN}"
 
 
-def _bad_json(wire: Wire) -> Iterable[Step]:
-    return [Step(0, b'data: {"this is cut off\n\n'), Step(0, wire.finish() + wire.mark)]
+def _bad_event(event: Callable[[Wire], bytes]) -> Fault:
+    """An event that cannot be read, followed by a normal end."""
 
+    def events(wire: Wire) -> Iterable[Step]:
+        return [Step(0, event(wire)), Step(0, wire.finish() + wire.mark)]
 
-def _bad_utf8(wire: Wire) -> Iterable[Step]:
-    return [
-        Step(0, wire.text(_MARKER).replace(_MARKER.encode(), b"\xff\xfe")),
-        Step(0, wire.finish() + wire.mark),
-    ]
-
-
-def _big_event(wire: Wire) -> Iterable[Step]:
-    return [Step(0, wire.text("x" * _BIG)), Step(0, wire.finish() + wire.mark)]
+    return lambda deltas: Beginning(deltas, events)
 
 
 def _rewritten(rewrite: Callable[[bytes], bytes], cuts: int | None = None) -> Fault:
-    """The whole answer, its bytes rewritten."""
+    """The whole answer with rewritten bytes."""
     return always(Made(lambda wire: Replay(rewrite(whole_answer(wire)), cuts)))
 
 
-def _with_crlf(body: bytes) -> bytes:
-    return body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-
-
-def _with_comments(body: bytes) -> bytes:
-    return b"".join(_COMMENT + b"\n" + _COMMENT + event for event in split_events(body))
-
-
-def _with_unknown_events(body: bytes) -> bytes:
-    return b"".join(_UNKNOWN + event for event in split_events(body))
+def _with_inserted(text: bytes) -> Fault:
+    """The whole answer with a text before each event."""
+    return _rewritten(lambda body: b"".join(text + event for event in split_events(body)))
 
 
 def _bom_and_text(wire: Wire) -> Behaviour:
-    """The first event has text, where the wire allows: who loses an event to the BOM loses text."""
+    """The first event has text if the format allows it, so that losing it to the BOM loses text."""
     return Replay(b"\xef\xbb\xbf" + whole_answer(wire).removeprefix(wire.opening()))
 
 
@@ -61,15 +48,15 @@ def _compressed(squeeze: Callable[[bytes], bytes]) -> Fault:
 
 
 FRAMING: dict[str, Fault] = {
-    "bad-json": lambda deltas: Beginning(deltas, _bad_json),
-    "bad-utf8": lambda deltas: Beginning(deltas, _bad_utf8),
-    "big-event": lambda deltas: Beginning(deltas, _big_event),
+    "bad-json": _bad_event(lambda _: b'data: {"this is cut off\n\n'),
+    "bad-utf8": _bad_event(lambda wire: wire.text(_MARKER).replace(_MARKER.encode(), b"\xff\xfe")),
+    "big-event": _bad_event(lambda wire: wire.text("x" * _BIG)),
     "dribble": _rewritten(bytes, cuts=1),
-    "crlf": _rewritten(_with_crlf),
+    "crlf": _rewritten(lambda body: body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")),
     "no-space": _rewritten(lambda body: body.replace(b"data: ", b"data:")),
     "bom": always(Made(_bom_and_text)),
-    "comments": _rewritten(_with_comments),
-    "unknown-events": _rewritten(_with_unknown_events),
+    "comments": _with_inserted(_COMMENT + b"\n" + _COMMENT),
+    "unknown-events": _with_inserted(_UNKNOWN),
     "gzip": _compressed(gzip.compress),
     "bad-gzip": _compressed(lambda body: gzip.compress(body)[:20] + b"no gzip"),
 }

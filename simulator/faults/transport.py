@@ -1,10 +1,10 @@
-"""Faults of the connection: it breaks, it hangs, it ends too early or not at all, or it speaks no HTTP."""
+"""Faults of the connection: it breaks, hangs, ends too early or never, or is not HTTP."""
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from simulator.behaviours import Error, Raw, Replay, Scripted, Silence
@@ -21,17 +21,16 @@ _HALF_HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: text/ev"
 _LONG_HEADER = b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 200_000 + b"\r\nContent-Length: 0\r\n\r\n"
 
 
-def _heartbeats(wire: Wire) -> Iterator[Step]:
-    return itertools.repeat(Step(_HEARTBEAT_SECONDS, wire.heartbeat))
-
-
-def _endless_text(wire: Wire) -> Iterator[Step]:
-    return (Step(_ENDLESS_SECONDS, wire.text("and on ")) for _ in itertools.count())
+def _repeated(seconds: float, event: Callable[[Wire], bytes]) -> Fault:
+    """One event again and again, without end."""
+    return lambda deltas: Beginning(
+        deltas, lambda wire: (Step(seconds, event(wire)) for _ in itertools.count())
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _BadChunk:
-    """A chunk whose size is none."""
+    """A chunk with an invalid size."""
 
     deltas: int
 
@@ -42,7 +41,7 @@ class _BadChunk:
 
 @dataclass(frozen=True, slots=True)
 class _Flapping:
-    """Fails every second time, by a chance that is the same in every run."""
+    """Fails with a probability of one half, from a fixed seed."""
 
     chance: random.Random = field(default_factory=lambda: random.Random(46))
 
@@ -60,7 +59,7 @@ TRANSPORT: dict[str, Fault] = {
     "junk": always(Raw(b"\x16\x03\x01 this is no HTTP\r\n\r\n")),
     "long-header": always(Raw(_LONG_HEADER)),
     "stall": lambda deltas: Beginning(deltas, then="hang"),
-    "heartbeats": lambda deltas: Beginning(deltas, _heartbeats),
+    "heartbeats": _repeated(_HEARTBEAT_SECONDS, lambda wire: wire.heartbeat),
     "reset": lambda deltas: Beginning(deltas, then="reset"),
     "cut": lambda deltas: Beginning(deltas, then="cut"),
     "no-end": Beginning,
@@ -68,7 +67,7 @@ TRANSPORT: dict[str, Fault] = {
     "no-mark": always(Scripted(ANSWER, finish="reason")),
     "held-after-end": always(Scripted(ANSWER, finish=True, then="hang")),
     "reset-after-end": always(Scripted(ANSWER, finish=True, then="reset")),
-    "endless": lambda deltas: Beginning(deltas, _endless_text),
+    "endless": _repeated(_ENDLESS_SECONDS, lambda wire: wire.text("and on ")),
     "bad-chunk": _BadChunk,
     "unread-body": always(Silence()),  # the server leaves the rest of the body unread
     "flapping": always(_Flapping()),

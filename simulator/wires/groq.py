@@ -1,9 +1,11 @@
-"""Groq: chat completions with reasoning, and `x_groq`; the usage comes in three places."""
+"""Groq: chat completions with reasoning and `x_groq`; the usage is in three places."""
 
 from __future__ import annotations
 
 import re
+import uuid
 
+from simulator.wires.base import ToolCall
 from simulator.wires.openai import OpenAIWire
 
 
@@ -25,9 +27,25 @@ class GroqWire(OpenAIWire):
     def thought(self, text: str) -> bytes:
         return self.chunk({"reasoning": text, "channel": "analysis"})
 
+    def call(self, call: ToolCall) -> list[bytes]:
+        """The whole call in one event."""
+        call_id = call.id or self.make_call_id(call.name)
+        return [self.call_piece(call.name, call_id, call.arguments)]
+
+    def make_call_id(self, name: str) -> str:
+        """An id in the style of the model's maker: Kimi's are the same in every turn."""
+        if self.model.startswith("moonshotai/"):
+            return f"functions.{name}:{self.calls}"
+        return f"fc_{uuid.uuid4()}"
+
+    @property
+    def finish_reason(self) -> str:
+        return "tool_calls" if self.calls else "stop"
+
     def finish(self) -> bytes:
         usage = self.usage()
-        last = self.chunk({}, "stop", x_groq={"id": self._request_id, "usage": usage}, usage=usage)
+        reason, request = self.finish_reason, {"id": self._request_id, "usage": usage}
+        last = self.chunk({}, reason, x_groq=request, usage=usage)
         if self.wants_usage:
             last += self.event({"choices": [], "usage": usage, "service_tier": "on_demand"})
         return last

@@ -9,7 +9,8 @@ export const gatewayKey = () => session.get(KEY) ?? "";
 
 export const keepGatewayKey = (key) => session.set(KEY, key);
 
-export const chatUrl = (provider) => `${location.origin}/chat/${encodeURIComponent(provider)}`;
+/** Relative to the page, which a proxy may serve under a prefix. */
+export const chatUrl = (provider) => new URL(`chat/${encodeURIComponent(provider)}`, document.baseURI).href;
 
 /** Yields the events of one chat; see stream.js. */
 export function chat(provider, body, signal) {
@@ -19,14 +20,14 @@ export function chat(provider, body, signal) {
 
 /** Whether the gateway is in demo mode, and its configured providers with their states; null: it is not reached. */
 export async function askHealth() {
-  const health = await askJson("/health");
+  const health = await askJson("health");
   if (!health) return null;
   const configured = Object.entries(health.providers).filter(([, state]) => state !== "NOT_CONFIGURED");
   return { demo: health.demo, providers: configured.map(([name, state]) => ({ name, state })) };
 }
 
 /** What one provider's models are and how it is; null where that is not known. */
-export const askProvider = (name) => askJson(`/health/${encodeURIComponent(name)}`);
+export const askProvider = (name) => askJson(`health/${encodeURIComponent(name)}`);
 
 async function askJson(path) {
   try {

@@ -1,8 +1,12 @@
 // Markdown to HTML, in a model's dialect: HTML is shown as it is written, math is left alone, images are links.
 // What comes out is not safe yet: sanitiser.js makes it so.
 
-import { Marked, Lexer, Parser } from "../vendor/marked/marked.esm.js";
+import { BoundedLexer, boundedRules } from "./bounded_lexer.js";
+import { visibleCode } from "./invisible.js";
+import { Marked, Parser } from "../vendor/marked/marked.esm.js";
 
+const LONGEST_OUTLINED = 64_000; // characters
+const MOST_LINES_OUTLINED = 4_000; // for each line of a nested block, marked copies what it has of that block
 const LINE_BREAK = /^<br\s*\/?>$/i;
 const PAIR = /^<(b|em|i|kbd|mark|s|strong|sub|sup|u)>([^<]*)<\/\1>/i;
 const MATH = /^(?:\$\$[^]+?\$\$|\\\([^]+?\\\)|\\\[[^]+?\\\]|\$(?![\s$])[^$\n]*?[^\s$\\]\$(?!\d))/;
@@ -48,8 +52,9 @@ const renderer = {
   },
   code({ text, lang }) {
     const name = /^[\w+#.-]{1,30}/.exec(lang ?? "")?.[0];
-    return `<pre><code${name ? ` class="language-${name}"` : ""}>${escapeHtml(text)}\n</code></pre>`;
+    return `<pre><code${name ? ` class="language-${name}"` : ""}>${escapeHtml(visibleCode(text))}\n</code></pre>`;
   },
+  codespan: ({ text }) => `<code>${escapeHtml(visibleCode(text))}</code>`,
   heading({ tokens, depth }) {
     const level = Math.min(depth + 2, 6); // below the page's own headings
     return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
@@ -58,16 +63,24 @@ const renderer = {
 };
 
 const dialect = new Marked({ gfm: true, breaks: false });
-dialect.use({ extensions: [math, pair], renderer });
+dialect.use({ extensions: [math, pair], renderer, tokenizer: boundedRules });
 
 /**
  * The top-level blocks of a text; each has its source as `raw`, and these join to the text.
  * `links` are the link definitions that are known already; returned are these and those in the text.
  */
 export function readBlocks(text, links) {
-  const lexer = new Lexer(dialect.defaults);
+  const lexer = new BoundedLexer(dialect.defaults);
   Object.assign(lexer.tokens.links, links);
   const blocks = lexer.lex(text);
+  return { blocks: [...blocks], links: blocks.links };
+}
+
+/** The same without what is within the blocks, which takes far less time; null if it would still take too much. */
+export function outline(text) {
+  if (text.length > LONGEST_OUTLINED || text.split("\n").length > MOST_LINES_OUTLINED) return null;
+  const lexer = new BoundedLexer(dialect.defaults);
+  const blocks = lexer.blockTokens(text, lexer.tokens);
   return { blocks: [...blocks], links: blocks.links };
 }
 

@@ -1,6 +1,7 @@
 // One answer on the page: its thinking, its text, how it ended, and what the gateway knows about it.
 
 import { isOpen } from "../chat/answer.js";
+import { visibleText } from "../text/invisible.js";
 import { make } from "./elements.js";
 import { showFacts } from "./facts.js";
 import { GrowingMarkdown } from "./growing_markdown.js";
@@ -29,9 +30,10 @@ export class AnswerView {
       facts: make("footer", { class: "facts", hidden: true }),
     };
     const { notices, thinking, text, waiting, problem, facts } = this.#parts;
-    this.#markdown = new GrowingMarkdown(text);
+    this.#markdown = new GrowingMarkdown(text, () => this.#close());
     const heading = make("h2", { class: "visually-hidden" }, "Answer");
     this.element = make("article", { class: "answer" }, heading, notices, thinking, text, waiting, problem, facts);
+    this.element.setAttribute("aria-busy", "true");
     this.draw();
   }
 
@@ -42,9 +44,8 @@ export class AnswerView {
     this.#growThoughts(answer.reasoning);
     this.#markdown.show(answer.text, { isLast: !isOpen(answer) });
     this.#parts.waiting.hidden = answer.state !== "waiting";
-    this.element.setAttribute("aria-busy", String(isOpen(answer)));
     this.element.classList.toggle("growing", answer.state === "streaming");
-    if (!isOpen(answer)) this.#close(answer);
+    if (!isOpen(answer)) showEnding(answer, this.#parts.problem, this.#actions);
   }
 
   #begin(restart) {
@@ -57,13 +58,15 @@ export class AnswerView {
   #growThoughts(reasoning) {
     const { thinking, thoughts } = this.#parts;
     thinking.hidden = !reasoning;
+    const visible = visibleText(reasoning);
     const shown = thoughts.textContent.length;
-    if (reasoning.length > shown) thoughts.append(reasoning.slice(shown));
+    if (visible.length > shown) thoughts.append(visible.slice(shown));
   }
 
-  #close(answer) {
-    showEnding(answer, this.#parts.problem, this.#actions);
-    showFacts(answer, this.#parts.facts, this.#actions);
+  /** All of the answer is shown. */
+  #close() {
+    showFacts(this.#answer, this.#parts.facts, this.#actions);
     this.#parts.facts.hidden = false;
+    this.element.setAttribute("aria-busy", "false");
   }
 }

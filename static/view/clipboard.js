@@ -1,5 +1,6 @@
 // Copies, and shows that it has.
 
+import { visibleMarkdown } from "../text/invisible.js";
 import { announce } from "./announcer.js";
 import { icon, iconButton, make } from "./elements.js";
 
@@ -20,13 +21,14 @@ function showDone(button, name) {
   setTimeout(() => button.replaceChildren(icon(name)), SHOWN_MILLISECONDS);
 }
 
-/** Puts the text on the clipboard, and says whether that went well. */
+/** Puts what is visible of the text on the clipboard, and says whether that went well. */
 export async function copy(text) {
+  const visible = visibleMarkdown(text);
   try {
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.writeText(visible);
     return true;
   } catch {
-    return copyBySelection(text); // over plain HTTP there is no clipboard object
+    return copyBySelection(visible); // over plain HTTP there is no clipboard object
   }
 }
 

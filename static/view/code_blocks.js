@@ -4,7 +4,9 @@ import { grammarFor, highlight, isLoaded, loadGrammar } from "../text/highlighte
 import { copyButton } from "./clipboard.js";
 import { make } from "./elements.js";
 
-const LONGEST_COLOURED = 50_000; // characters; longer code stays plain
+// A grammar may look ahead from each character to the end of its line, or of its white space: such code stays plain.
+const LONGEST_COLOURED = 20_000; // characters
+const COSTLY = /[^\n]{500}|\s{100}/;
 
 /** Gives every code block within the element its heading and its colours. */
 export function dressCodeBlocks(root) {
@@ -32,7 +34,8 @@ function makeHeading(code, language) {
 }
 
 async function colour(code, grammar) {
-  if (!grammar || code.textContent.length > LONGEST_COLOURED) return;
+  const text = code.textContent;
+  if (!grammar || text.length > LONGEST_COLOURED || COSTLY.test(text)) return;
   if (!isLoaded(grammar)) await loadGrammar(grammar);
-  code.replaceChildren(highlight(code.textContent, grammar));
+  code.replaceChildren(highlight(text, grammar));
 }

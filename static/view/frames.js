@@ -18,3 +18,29 @@ export function oncePerFrame(draw) {
     isAsked = true;
   };
 }
+
+const TURN_MILLISECONDS = 50; // of drawing a frame
+const waiting = new Set();
+const askForTurn = oncePerFrame(() => takeTurns(0));
+let spent = 0; // of this frame
+
+/**
+ * Calls `draw` at once if this frame has time left, else in a later one, after those that wait already; and again, in
+ * its turn, until it returns true.
+ */
+export function drawInTurn(draw) {
+  waiting.add(draw);
+  takeTurns(spent);
+}
+
+function takeTurns(spentBefore) {
+  const began = performance.now() - spentBefore;
+  spent = spentBefore;
+  while (waiting.size && spent < TURN_MILLISECONDS) {
+    const [draw] = waiting;
+    waiting.delete(draw);
+    if (!draw()) waiting.add(draw);
+    spent = performance.now() - began;
+  }
+  if (spent) askForTurn();
+}

@@ -12,7 +12,7 @@ from simulator.endpoints import ENDPOINTS
 from simulator.faults import FAULTS
 
 EXPECTED = Path(__file__).parent / "expected.toml"
-VENDORS = ("gpt", "claude", "gemini", "groq")
+VENDORS = ("gpt", "responses", "claude", "gemini", "groq")  # `responses`: gpt by the Responses API
 SCENARIOS = ("default", "both")
 
 Sentry = Literal["S0", "S1", "S2", "S3"]
@@ -34,6 +34,7 @@ class Facts(NamedTuple):
     sentry: int  # events
     finish: str | None = None
     retry_after: int | None = None
+    tools: tuple[str, ...] | None = None  # the tool calls: each its name and its arguments
 
     def __str__(self) -> str:
         """The facts in a line of a table."""
@@ -42,9 +43,9 @@ class Facts(NamedTuple):
         what += f", {self.reason}" if self.reason else ""
         what += f", Retry-After {self.retry_after}" if self.retry_after else ""
         calls = "+".join(map(str, self.calls)) or "any"
-        return (
-            f"{what}; {self.outcome or 'any'}; calls {calls}; text {self.text}; log {self.level}; Sentry {self.sentry}"
-        )
+        seen = f"{what}; {self.outcome or 'any'}; calls {calls}"
+        seen += f"; tools {', '.join(self.tools) or 'none'}" if self.tools is not None else ""
+        return f"{seen}; text {self.text}; log {self.level}; Sentry {self.sentry}"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ class Cell:
     facts: Facts
 
     def __repr__(self) -> str:
-        return f"{self.case['row']}-{self.case['fault']}-{self.phase}-{self.scenario}-{self.vendor}".replace(" ", "-")
+        return f"{self.case['row']}-{self.case['fault']}-{self.phase}-{self.scenario}-{self.vendor}".replace(
+            " ", "-"
+        )
 
     @property
     def name(self) -> str:
@@ -89,14 +92,13 @@ class Cell:
 
     @property
     def left_for(self) -> str | None:
-        """The code that the default model is left for, where the fallback answers."""
+        """The code of the default model's failure, if the fallback answers."""
         return self._both.get("code") if self.facts.outcome == "fallback_ok" else None
 
     @property
     def _both(self) -> dict[str, Any]:
-        """What is expected where both models have the fault."""
-        both: dict[str, Any] = self.case.get(self.vendor, {}).get("both") or self.case.get("both", {})
-        return both
+        """What is expected if both models have the fault."""
+        return _state(self.case, self.vendor, "both") or {}
 
     @property
     def chats(self) -> int:
@@ -108,7 +110,11 @@ class Cell:
         default = _model(self.fault, self.case["phase"])
         if self.case.get("endpoint"):
             return f"first~{self.number}", f"second~{self.number}"
-        other = "healthy" if self.scenario == "default" else _model(self.case.get("fallback", self.fault), self.phase)
+        other = (
+            "healthy"
+            if self.scenario == "default"
+            else _model(self.case.get("fallback", self.fault), self.phase)
+        )
         return f"{default}~{self.number}", f"{other}~{self.number}b"
 
 
@@ -122,33 +128,56 @@ def load_cases() -> list[dict[str, Any]]:
     return cases
 
 
+def load_descriptions() -> dict[str, str]:
+    """What the vendor does, by fault."""
+    descriptions: dict[str, str] = tomllib.loads(EXPECTED.read_text(encoding="utf-8"))["about"]
+    return descriptions
+
+
 def load_cells() -> list[Cell]:
     """The whole matrix."""
     return [Cell(number, *cell) for number, cell in enumerate(_cells(), 1)]
 
 
+def provider_of(vendor: str) -> str:
+    """The provider whose API the vendor is."""
+    return "gpt" if vendor == "responses" else vendor
+
+
+def _state(case: dict[str, Any], vendor: str, scenario: str) -> dict[str, Any] | None:
+    """What is expected of the vendor; of both APIs of OpenAI's the same."""
+    own = case.get(provider_of(vendor), {})
+    return own.get(scenario) or case.get(scenario)
+
+
 def _cells() -> Iterator[tuple[dict[str, Any], str, str, Facts]]:
     for case in load_cases():
-        for vendor in case.get("vendors", VENDORS):
+        chosen = case.get("vendors", VENDORS)
+        for vendor in (vendor for vendor in VENDORS if provider_of(vendor) in chosen):
             for scenario in SCENARIOS:
-                told = case.get(vendor, {}).get(scenario) or case.get(scenario)
-                if told:
-                    yield case, vendor, scenario, _facts({"level": case["level"], "sentry": case["sentry"]} | told)
+                if stated := _state(case, vendor, scenario):
+                    yield (
+                        case,
+                        vendor,
+                        scenario,
+                        _facts({"level": case["level"], "sentry": case["sentry"]} | stated),
+                    )
 
 
-def _facts(told: dict[str, Any]) -> Facts:
-    outcome = told.get("outcome")
+def _facts(stated: dict[str, Any]) -> Facts:
+    outcome = stated.get("outcome")
     return Facts(
-        status=told["status"],
-        code=told.get("code"),
-        reason=told.get("reason"),
+        status=stated["status"],
+        code=stated.get("code"),
+        reason=stated.get("reason"),
         outcome=outcome,
-        calls=tuple(told.get("chain", ())),
-        text=told["text"],
-        level=told["level"],
-        sentry=_count_events(told["sentry"], str(outcome), len(told.get("chain", ()))),
-        finish=told.get("finish"),
-        retry_after=told.get("retry_after"),
+        calls=tuple(stated.get("chain", ())),
+        text=stated["text"],
+        level=stated["level"],
+        sentry=_count_events(stated["sentry"], str(outcome), len(stated.get("chain", ()))),
+        finish=stated.get("finish"),
+        retry_after=stated.get("retry_after"),
+        tools=tuple(stated["tools"]) if "tools" in stated else None,
     )
 
 
@@ -161,9 +190,11 @@ def _count_events(sentry: Sentry, outcome: str, models: int) -> int:
 
 
 def missing_and_unknown() -> tuple[set[str], set[str]]:
-    """Faults of the simulator, and rows of the catalogue, that have no case; and cases whose fault nobody has."""
+    """Faults of the simulator, and rows of the catalogue, that have no case; and cases of an unknown fault."""
     cases = load_cases()
-    named = {case["fault"] for case in cases} | {case["fallback"] for case in cases if "fallback" in case}
+    named = {case["fault"] for case in cases} | {
+        case["fallback"] for case in cases if "fallback" in case
+    }
     rows = {str(row) for row in range(1, 49)} - {str(case["row"]) for case in cases}
     known = FAULTS.keys() | ENDPOINTS.keys()
     return (known - named) | rows, named - known

@@ -22,6 +22,12 @@ CANARIES = (CANARY_KEY, CANARY_PROMPT, PROSE)
 CLOSED_WITHIN = 2.0  # seconds, after the client's answer
 
 _LEVELS = ("none", "debug", "info", "warning", "error")
+_WITHIN_A_STREAM = (
+    "error-event",
+    "error-first",
+    "bare-error",
+    "json-200",
+)  # errors whose answer's status is 200
 _GOOD_SHARE = 0.99
 _BULK = "x" * 190_000  # four times: below the MiB at which aiohttp warns, which fails a test
 
@@ -36,6 +42,7 @@ class Answer:
     is_done: bool = False
     error: dict[str, Any] | None = None
     text: str = ""
+    tools: dict[int, str] = field(default_factory=dict)  # the tool calls by index
     complaints: list[str] = field(default_factory=list)
 
     @property
@@ -54,7 +61,9 @@ async def ask(rig: Rig, cell: Cell) -> Answer:
     """Ask, and wait until the calls that the chat made are over."""
     headers = {"X-Request-ID": cell.request_id}
     try:
-        response = await rig.client.post(f"/chat/{cell.name}", json=_question(cell), headers=headers)
+        response = await rig.client.post(
+            f"/chat/{cell.name}", json=_question(cell), headers=headers
+        )
     except httpx.HTTPError as error:
         return Answer(0, "", complaints=[f"no whole response: {error!r}"])
     answer = _read(response)
@@ -79,7 +88,9 @@ async def _is_over(rig: Rig, call: Any) -> bool:
 def _question(cell: Cell) -> dict[str, Any]:
     messages = [{"role": "user", "content": CANARY_PROMPT}]
     if cell.fault == "unread-body":
-        messages = [{"role": role, "content": _BULK} for role in ("user", "assistant") * 2] + messages
+        messages = [
+            {"role": role, "content": _BULK} for role in ("user", "assistant") * 2
+        ] + messages
     return {"messages": messages, "on_break": "restart" if cell.case.get("restart") else "error"}
 
 
@@ -89,13 +100,22 @@ def _read(response: httpx.Response) -> Answer:
         answer.error = response.json()["error"]
         wait = answer.error["retry_after"]
         if response.headers.get("retry-after") != (None if wait is None else str(wait)):
-            answer.complaints.append(f"Retry-After {response.headers.get('retry-after')} for {wait}")
+            answer.complaints.append(
+                f"Retry-After {response.headers.get('retry-after')} for {wait}"
+            )
         return answer
     blocks = [block[6:] for block in answer.body.split("\n\n") if block.startswith("data: ")]
     answer.is_done = blocks[-1:] == ["[DONE]"]
     answer.events = [json.loads(block) for block in (blocks[:-1] if answer.is_done else blocks)]
-    begun = max((place for place, event in enumerate(answer.events) if event["type"] == "restart"), default=0)
-    answer.text = "".join(event["delta"]["content"] for event in answer.events[begun:])
+    begun = max(
+        (place for place, event in enumerate(answer.events) if event["type"] == "restart"),
+        default=0,
+    )
+    deltas = [event["delta"] for event in answer.events[begun:]]
+    answer.text = "".join(delta["content"] for delta in deltas)
+    for piece in (delta["tool_call"] for delta in deltas if "tool_call" in delta):
+        begun_call = answer.tools.get(piece["index"], f"{piece.get('name')} ")
+        answer.tools[piece["index"]] = begun_call + (piece.get("arguments") or "")
     answer.error = answer.last.get("error")
     answer.complaints += _find_dishonesty(answer)
     return answer
@@ -105,7 +125,11 @@ def _find_dishonesty(answer: Answer) -> list[str]:
     """An ending is one `end` with `[DONE]`, or one `error` without; numbers are in order."""
     kinds = [event["type"] for event in answer.events]
     endings = [kind for kind in kinds if kind in ("end", "error")]
-    found = [f"seq {event['seq']} at {place}" for place, event in enumerate(answer.events) if event["seq"] != place]
+    found = [
+        f"seq {event['seq']} at {place}"
+        for place, event in enumerate(answer.events)
+        if event["seq"] != place
+    ]
     if endings != kinds[-1:] or answer.is_done != (endings == ["end"]):
         found.append(f"it ends in {endings}, {'with' if answer.is_done else 'without'} [DONE]")
     return found
@@ -131,21 +155,30 @@ def state_facts(rig: Rig, cell: Cell, answer: Answer, left: Left) -> Facts:
         sentry=left.sentry,
         finish=answer.last.get("finish_reason") if cell.facts.finish else None,
         retry_after=error.get("retry_after") if cell.facts.retry_after else None,
+        tools=None if cell.facts.tools is None else tuple(answer.tools.values()),
     )
 
 
 def _find_unnamed(cell: Cell, lines: list[dict[str, Any]]) -> list[str]:
     """An answer with an error status has the vendor's own request id in the log."""
-    if cell.case["phase"] != "before" or cell.fault in ("error-event", "error-first"):
+    if cell.case["phase"] != "before" or cell.fault in _WITHIN_A_STREAM:
         return []
     failed = [line["context"] for line in lines if line["message"] == "attempt failed"]
-    nameless = [line for line in failed if line.get("vendor_status") and not line["vendor_request_id"]]
+    nameless = [
+        line
+        for line in failed
+        if line.get("vendor_status") and not line.get("vendor_request_id", "-")
+    ]
     return ["the vendor's request id is not in the log"] * bool(nameless)
 
 
 def _count_calls(rig: Rig, cell: Cell, answer: Answer) -> tuple[int, ...]:
     """How often each model was asked, by the vendors' own log; for a faulty address, by what the error says."""
-    asked = [call.model for call in rig.simulator.calls if call.model in cell.models and not call.is_check]
+    asked = [
+        call.model
+        for call in rig.simulator.calls
+        if call.model in cell.models and not call.is_check
+    ]
     if cell.case.get("endpoint"):
         asked = [attempt["model"] for attempt in (answer.error or {}).get("attempts", ())]
     if asked != sorted(asked, key=cell.models.index):
@@ -155,25 +188,31 @@ def _count_calls(rig: Rig, cell: Cell, answer: Answer) -> tuple[int, ...]:
 
 
 def _check_details(cell: Cell, answer: Answer, calls: tuple[int, ...]) -> None:
-    """What the answer tells of itself agrees with what happened."""
-    told = answer.complaints
+    """What the answer says of itself agrees with what happened."""
+    complaints = answer.complaints
     error = answer.error
-    began = bool(answer.text)
+    began = bool(answer.text or answer.tools)
     if error:
         expected_http = 200 if began or cell.case.get("past_hold") else error["status"]
-        told += [f"HTTP {answer.http_status}"] * (answer.http_status != expected_http)
-        told += ["partial_chars"] * (error["partial_chars"] != len(answer.text))
-        told += [f"stage {error['stage']}"] * (error["stage"] != ("after_content" if began else "before_content"))
+        complaints += [f"HTTP {answer.http_status}"] * (answer.http_status != expected_http)
+        complaints += ["partial_chars"] * (error["partial_chars"] != len(answer.text))
+        complaints += [f"stage {error['stage']}"] * (
+            error["stage"] != ("after_content" if began else "before_content")
+        )
         attempts = [attempt["model"] for attempt in error["attempts"]]
-        told += ["attempts"] * ([attempts.count(model) for model in cell.models[: len(calls)]] != list(calls))
+        complaints += ["attempts"] * (
+            [attempts.count(model) for model in cell.models[: len(calls)]] != list(calls)
+        )
         return
-    told += ["attempts"] * (answer.last.get("attempts") != sum(calls))
+    complaints += ["attempts"] * (answer.last.get("attempts") != sum(calls))
     fallback = answer.last.get("fallback") or {}
     pair = (fallback.get("from"), fallback.get("to"))
-    told += [f"fallback {pair}"] * (pair != (cell.models if len(calls) > 1 else (None, None)))
-    told += [f"left for {fallback.get('reason')}"] * (cell.left_for not in (None, fallback.get("reason")))
+    complaints += [f"fallback {pair}"] * (pair != (cell.models if len(calls) > 1 else (None, None)))
+    complaints += [f"left for {fallback.get('reason')}"] * (
+        cell.left_for not in (None, fallback.get("reason"))
+    )
     if cell.case["phase"] == "whole" and cell.case.get("past_hold"):
-        told += ["no heartbeat"] * (": keep-alive\n\n" not in answer.body)
+        complaints += ["no heartbeat"] * (": keep-alive\n\n" not in answer.body)
 
 
 def _name_text(answer: Answer, cell: Cell) -> str:
@@ -186,7 +225,9 @@ def _name_text(answer: Answer, cell: Cell) -> str:
         return "whole"
     if answer.text == begun:
         return "partial"
-    return "endless" if answer.text.startswith(begun + "and on ") else f"other: {answer.text[:60]!r}"
+    return (
+        "endless" if answer.text.startswith(begun + "and on ") else f"other: {answer.text[:60]!r}"
+    )
 
 
 def _worst_level(lines: list[dict[str, Any]]) -> str:
@@ -195,12 +236,12 @@ def _worst_level(lines: list[dict[str, Any]]) -> str:
 
 
 async def ask_often(rig: Rig, cell: Cell) -> Answer:
-    """Many chats one after another, told as one: it ended well where nearly all did."""
+    """Many chats one after another, summed up as one: it ended well if nearly all did."""
     answers = [await ask(rig, cell) for _ in range(cell.chats)]
     good = sum(answer.last.get("type") == "end" and not answer.complaints for answer in answers)
-    told = Answer(200 if good >= _GOOD_SHARE * cell.chats else 0, "")
-    told.complaints = [complaint for answer in answers for complaint in answer.complaints]
-    return told
+    summary = Answer(200 if good >= _GOOD_SHARE * cell.chats else 0, "")
+    summary.complaints = [complaint for answer in answers for complaint in answer.complaints]
+    return summary
 
 
 def state_often(rig: Rig, cell: Cell, answer: Answer, left: Left) -> Facts:
@@ -208,4 +249,6 @@ def state_often(rig: Rig, cell: Cell, answer: Answer, left: Left) -> Facts:
     records = [line for line in left.lines if line["message"] == "chat finished"]
     if len(records) != cell.chats:
         answer.complaints.append(f"{len(records)} final records of {cell.chats} chats")
-    return Facts(answer.http_status, None, None, None, (), "any", _worst_level(left.lines), left.sentry)
+    return Facts(
+        answer.http_status, None, None, None, (), "any", _worst_level(left.lines), left.sentry
+    )

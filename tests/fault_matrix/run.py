@@ -6,7 +6,15 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.fault_matrix.chats import CANARIES, Answer, Left, ask, ask_often, state_facts, state_often
+from tests.fault_matrix.chats import (
+    CANARIES,
+    Answer,
+    Left,
+    ask,
+    ask_often,
+    state_facts,
+    state_often,
+)
 from tests.fault_matrix.rig import Rig, open_rig
 
 if TYPE_CHECKING:
@@ -46,11 +54,15 @@ async def _run_in(rig: Rig, cells: list[Cell]) -> list[Verdict]:
         for first in range(0, len(chosen), at_once):
             batch = chosen[first : first + at_once]
             for cell in batch:
-                rig.factory.get(cell.name)  # a client takes long to build, and the clocks of others would run on
+                rig.factory.get(
+                    cell.name
+                )  # a client takes long to build, and the timeouts of others would run on
             given = await asyncio.gather(*[_run_one(rig, cell) for cell in batch])
             answers |= {cell.number: answer for cell, answer in zip(batch, given, strict=True)}
     lines, events = rig.read_lines(), rig.count_sentry_events()
-    left = {cell.request_id: Left(lines[cell.request_id], events[cell.request_id]) for cell in cells}
+    left = {
+        cell.request_id: Left(lines[cell.request_id], events[cell.request_id]) for cell in cells
+    }
     return [_judge(rig, cell, answers[cell.number], left[cell.request_id]) for cell in cells]
 
 
@@ -63,5 +75,7 @@ async def _run_one(rig: Rig, cell: Cell) -> Answer:
 def _judge(rig: Rig, cell: Cell, answer: Answer, left: Left) -> Verdict:
     seen = (state_facts if cell.chats == 1 else state_often)(rig, cell, answer, left)
     pairs = zip(seen._fields, cell.facts, seen, strict=True)
-    wrong = [f"{name}: {found} for {expected}" for name, expected, found in pairs if expected != found]
+    wrong = [
+        f"{name}: {found} for {expected}" for name, expected, found in pairs if expected != found
+    ]
     return Verdict(cell, seen, wrong + answer.complaints)

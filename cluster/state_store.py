@@ -1,0 +1,111 @@
+"""Keeps the opaque state of tool calls for clients that send none back.
+
+Vendors need their state back in the next turn, and most clients keep nothing but a call's id. The
+port has one implementation: the memory of this process. One that instances share fits in its place.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from sys import getsizeof
+from typing import Protocol
+
+import msgspec
+
+from models import State, ToolCall
+
+
+class KeptState(msgspec.Struct, frozen=True):
+    """The states that belong to one call.
+
+    `before` are those since the call before it, each with the number of characters of the answer's
+    text that it follows; `own` is that of the call itself.
+    """
+
+    before: tuple[tuple[int, State], ...] = ()
+    own: State | None = None
+
+    @property
+    def size(self) -> int:
+        """Its bytes in memory, about."""
+        states = [state for _, state in self.before] + ([self.own] if self.own else [])
+        return _ENTRY_BYTES + sum(_STATE_BYTES + getsizeof(state.data) for state in states)
+
+
+_ENTRY_BYTES = 300
+_STATE_BYTES = 100
+
+
+class StateStore(Protocol):
+    """Where states are kept, by the keys of their calls. Any may be lost at any time."""
+
+    async def put(self, states: Mapping[str, KeptState]) -> None:
+        """Keep the states."""
+
+    async def get(self, keys: Sequence[str]) -> Mapping[str, KeptState]:
+        """The states that are kept, by their keys."""
+
+
+def state_key(call: ToolCall) -> str:
+    """The key of a call.
+
+    Servers number their calls anew in each answer, so the key depends on the whole call. Clients
+    write the arguments anew, so it depends on their values alone.
+    """
+    values: object
+    try:
+        values = _plain(msgspec.json.decode(call.arguments))
+    except (msgspec.MsgspecError, RecursionError):  # no JSON, or too many lists within lists
+        values = call.arguments
+    parts = msgspec.json.encode((call.id, call.name, values), order="sorted")
+    return sha256(parts).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """The value as JavaScript writes it, too: 1.0 is 1."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict():
+            return {name: _plain(inner) for name, inner in value.items()}
+        case list():
+            return [_plain(inner) for inner in value]
+        case _:
+            return value
+
+
+class MemoryStateStore:
+    """Keeps the newest states in memory, up to a number and a size of all together."""
+
+    def __init__(self, max_entries: int, max_bytes: int) -> None:
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._states: OrderedDict[str, KeptState] = OrderedDict()
+        self._bytes = 0
+
+    async def put(self, states: Mapping[str, KeptState]) -> None:
+        """Keep the states, and drop those that were used least recently if there are too many.
+
+        One that is larger than all may be together is not kept.
+        """
+        for key, state in states.items():
+            self._drop(key)
+            if state.size > self._max_bytes:
+                continue
+            self._states[key] = state
+            self._bytes += state.size
+        while len(self._states) > self._max_entries or self._bytes > self._max_bytes:
+            self._drop(next(iter(self._states)))
+
+    async def get(self, keys: Sequence[str]) -> Mapping[str, KeptState]:
+        """The states that are kept, by their keys."""
+        found = {key: self._states[key] for key in keys if key in self._states}
+        for key in found:
+            self._states.move_to_end(key)
+        return found
+
+    def _drop(self, key: str) -> None:
+        if state := self._states.pop(key, None):
+            self._bytes -= state.size

@@ -1,0 +1,153 @@
+"""`AnswerCalls`: the tool calls of one answer, in the order of pieces that clients rely on."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from cluster.state_store import KeptState
+from models import (
+    Delta,
+    Event,
+    GatewayError,
+    Prompt,
+    Reasoning,
+    State,
+    Text,
+    ToolCall,
+    ToolCallDelta,
+)
+from prompt_engineering import fitting_id
+
+_MOST_LOOKS = 100  # at the arguments of a call while another one waits: each reads them all
+MADE_ID = "call_gw"  # the beginning of an id that the gateway made, since the vendor sent none
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call: what has arrived of it, and how much of that has been passed on."""
+
+    before: tuple[tuple[int, State], ...]
+    id: str | None = None
+    name: str = ""
+    state: State | None = None
+    sent_id: str = ""  # once it has begun
+    arguments: list[str] = field(default_factory=list)
+    sent: int = 0  # pieces of the arguments
+    looks: int = 0  # at whether they are complete
+    is_over: bool = False  # another call has begun after it
+
+    def take(self, piece: ToolCallDelta) -> None:
+        """Add a piece."""
+        self.id = self.id or piece.id
+        self.name = self.name or piece.name or ""
+        self.state = self.state or piece.state
+        if not self.is_over:
+            self.arguments += [piece.arguments] if piece.arguments else []
+        elif piece.arguments.strip():
+            raise GatewayError("upstream_bad_event", reason="call_goes_on")
+
+    def is_complete(self) -> bool:
+        """Whether all pieces were passed on and are a complete JSON object together."""
+        end = self.arguments[-1].rstrip() if self.sent_id and self.arguments else ""
+        if self.looks == _MOST_LOOKS or not end.endswith("}"):
+            return False
+        self.looks += 1
+        try:
+            msgspec.json.decode("".join(self.arguments), type=dict[str, msgspec.Raw])
+        except (msgspec.MsgspecError, RecursionError):
+            return False
+        return True
+
+
+class AnswerCalls:
+    """Gives each call an id, and puts the pieces of each together.
+
+    A call's first piece has its id and its name, the others its arguments, `{}` if there are none.
+    Pieces of a call that arrive among those of another wait until that one's arguments are complete
+    JSON, or until the answer ends. An id is made if the vendor sent none, or one that does not fit
+    or that the conversation already has.
+    """
+
+    __slots__ = ("_calls", "_chars", "_open", "_states", "_taken")
+
+    def __init__(self, taken: Iterable[str], chars: int) -> None:
+        """`taken` are the ids of the conversation, `chars` counts the answer's text so far."""
+        self._taken = set(taken)
+        self._chars = chars
+        self._states: list[tuple[int, State]] = []  # since the newest call
+        self._calls: dict[int, _Call] = {}
+        self._open = 0  # the place of the call whose pieces are passed on
+
+    def arrange(self, deltas: Iterable[Delta]) -> list[Event]:
+        """The deltas of a batch in the order in which they may be sent."""
+        arranged: list[Event] = []
+        for delta in deltas:
+            match delta:
+                case ToolCallDelta():
+                    call = self._calls.get(delta.index)
+                    if call is None:
+                        call = self._calls[delta.index] = _Call(tuple(self._states))
+                        self._states.clear()
+                    call.take(delta)
+                    arranged += self._pass_on()
+                case _:
+                    arranged.append(delta)
+                    if isinstance(delta, Text):
+                        self._chars += len(delta.text)
+                    elif isinstance(delta, Reasoning) and delta.state:
+                        self._states.append((self._chars, delta.state))
+        return arranged
+
+    def close(self) -> list[Event]:
+        """What waited, at the end of the answer. Raises GatewayError for a call without a name."""
+        closed: list[Event] = []
+        for place, call in enumerate(self._calls.values()):
+            if not call.name:
+                raise GatewayError("upstream_bad_event", reason="call_without_name")
+            if not "".join(call.arguments).strip():
+                call.arguments.append("{}")
+            closed += self._pieces(place, call)
+        return closed
+
+    def kept(self) -> Iterator[tuple[ToolCall, KeptState]]:
+        """The calls that have a state, or that one precedes."""
+        for call in self._calls.values():
+            if call.before or call.state:
+                whole = ToolCall(call.sent_id, call.name, "".join(call.arguments))
+                yield whole, KeptState(call.before, call.state)
+
+    def _pass_on(self) -> Iterator[ToolCallDelta]:
+        """The pieces that need not wait."""
+        calls = list(self._calls.values())
+        while self._open < len(calls):
+            call = calls[self._open]
+            if call.name and (call.id or call.arguments):
+                yield from self._pieces(self._open, call)
+            if self._open == len(calls) - 1 or not call.is_complete():
+                return
+            call.is_over = True
+            self._open += 1
+
+    def _pieces(self, place: int, call: _Call) -> Iterator[ToolCallDelta]:
+        """What has not been passed on of a call whose name is known."""
+        if not call.sent_id:
+            call.sent_id = fitting_id(call.id) if call.id else ""
+            while not call.sent_id or call.sent_id in self._taken:
+                call.sent_id = MADE_ID + secrets.token_hex(11)
+            self._taken.add(call.sent_id)
+            yield ToolCallDelta(place, call.sent_id, call.name, state=call.state)
+        for arguments in call.arguments[call.sent :]:
+            yield ToolCallDelta(place, arguments=arguments)
+        call.sent = len(call.arguments)
+
+
+def call_ids(prompt: Prompt) -> Iterator[str]:
+    """The ids of the calls in a prompt."""
+    for turn in prompt.turns:
+        for part in turn.parts:
+            if isinstance(part, ToolCall):
+                yield part.id

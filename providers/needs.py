@@ -1,0 +1,50 @@
+"""What a chat needs of a model. One without it would lose the chat's meaning, and is not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from models import AnswerOptions, GatewayError, JsonObject, JsonSchema, NamedTool
+from providers.capabilities import Capability
+
+Need = Literal["tools", "forced_choice", "schema", "json_object", "images"]  # fields of Capability
+Needs = frozenset[Need]
+
+# The client's field, and what it asks for.
+_FIELDS: Mapping[Need, tuple[str, str]] = {
+    "tools": ("tools", "tools"),
+    "forced_choice": ("tool_choice", "a tool_choice that requires a call"),
+    "schema": ("response_format", "a response_format with a JSON schema"),
+    "json_object": ("response_format", "the response_format json_object"),
+    "images": ("messages", "images in messages"),
+}
+
+
+def find_needs(options: AnswerOptions, *, has_calls: bool, has_images: bool) -> Needs:
+    """The needs of a chat. `has_calls` and `has_images` are of its messages."""
+    choice, output = options.tool_choice, options.output
+    found: dict[Need, bool] = {
+        "tools": has_calls or bool(options.tools),
+        "forced_choice": choice == "required" or isinstance(choice, NamedTool),
+        "schema": isinstance(output, JsonSchema),
+        "json_object": isinstance(output, JsonObject),
+        "images": has_images,
+    }
+    return frozenset(need for need, is_needed in found.items() if is_needed)
+
+
+def find_unmet(needs: Needs, capability: Capability) -> Iterator[Need]:
+    """The needs that a model does not meet."""
+    return (need for need in _FIELDS if need in needs and not getattr(capability, need))
+
+
+def unsupported(unmet: Mapping[str, list[Need]]) -> GatewayError:
+    """The error of a chat of which each model has unmet needs; the default model is the first."""
+    lacking: dict[Need, list[str]] = {}
+    for model, needs in unmet.items():
+        for need in needs:
+            lacking.setdefault(need, []).append(model)
+    parts = [f"{_FIELDS[need][1]} ({', '.join(models)})" for need, models in lacking.items()]
+    message = f"No model can do what is asked. Not supported: {'; '.join(parts)}."
+    return GatewayError("unsupported", message, reason=_FIELDS[next(iter(lacking))][0])

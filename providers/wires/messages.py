@@ -1,0 +1,280 @@
+"""Anthropic's messages wire: the decoder of an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from models import (
+    GatewayError,
+    Reasoning,
+    Text,
+    ToolCallDelta,
+    Usage,
+)
+from providers.wires.decoder import Batch, Decoder
+from providers.wires.error_frames import is_error_name, named_error, raise_error, raise_error_in
+from providers.wires.finish_reasons import is_finish_reason, to_finish_reason
+from providers.wires.sse_reader import Frame
+from providers.wires.thinking import Thinking, redacted_block
+from providers.wires.tool_calls import encode_arguments
+from providers.wires.usage import update_counts
+
+_NO_DATA = (b"", b"null", b"[DONE]")  # of a `message_stop` that has passed a proxy
+
+
+class _Details(msgspec.Struct, gc=False):
+    thinking_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    thinking_tokens: int | None = None
+    output_tokens_details: _Details | None = None
+
+
+class _Block(msgspec.Struct, gc=False):
+    type: str = ""
+    text: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None  # of redacted thinking
+    id: str | None = None
+    name: str | None = None
+    input: Any = None
+    error: Any = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    type: str = ""
+    text: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    partial_json: str | None = None
+    stop_reason: str | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    id: str | None = None
+    usage: _Usage | None = None
+    content: str | list[_Block] | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str = ""
+    index: int | None = None
+    message: _Message | None = None
+    content_block: _Block | None = None
+    delta: _Delta | None = None
+    usage: _Usage | None = None
+    content: str | list[_Block] | None = None  # with `stop_reason`, if the response is not a stream
+    stop_reason: str | None = None
+    error: Any = None
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+
+
+class _Call:
+    """A tool call for the client, not one that the vendor executes."""
+
+    __slots__ = ("has_arguments", "id", "index", "is_whole")
+
+    def __init__(self, index: int, call_id: str | None, *, is_whole: bool) -> None:
+        self.index = index  # within the answer
+        self.id = call_id
+        self.is_whole = is_whole  # its arguments arrived with the start of its block
+        self.has_arguments = is_whole
+
+
+class MessagesDecoder(Decoder):
+    """Decodes named events from `message_start` to `message_stop`.
+
+    Usage is sent at the start and, cumulative, later. A message that starts while another is open
+    is a different generation, and an error.
+    """
+
+    __slots__ = ("_calls", "_has_started", "_message_id", "_open_calls", "_thinking", "_usage")
+
+    def __init__(self, provider: str = "", model: str = "") -> None:
+        super().__init__(provider, model)
+        self._usage = _Usage()
+        self._has_started = False
+        self._message_id: str | None = None
+        self._calls = 0
+        self._open_calls: dict[int | None, _Call] = {}  # by the index of their block
+        self._thinking: dict[int | None, Thinking] = {}  # the open blocks, by their index
+
+    def decode(self, frame: Frame, batch: Batch) -> None:
+        data, name = frame
+        try:
+            event = _decode_event(data)
+        except msgspec.MsgspecError:
+            if is_error_name(name):
+                raise named_error(data) from None
+            is_stop = name == b"message_stop" and data.strip() in _NO_DATA
+            odd = _Event() if is_stop else self.read_leniently(data, _Event)
+            if odd is None:
+                return
+            event = odd
+        if event.error:
+            raise_error_in(data)
+        kind = event.type or name.decode(errors="replace")
+        if kind == "content_block_delta":
+            if event.delta:
+                self._take_delta(event.index, event.delta, batch)
+        elif name not in _NAMES and is_error_name(name):
+            raise named_error(data)
+        else:
+            self._take_event(kind, event, data, batch)
+
+    def take_mark(self) -> None:
+        """`[DONE]` belongs to other wires and proves nothing here."""
+        raise GatewayError("upstream_truncated", reason="no_message_stop")
+
+    def is_whole(self) -> bool:
+        """Only `message_stop` proves that the answer is complete."""
+        return False
+
+    def _take_event(self, kind: str, event: _Event, data: bytes, batch: Batch) -> None:
+        if kind == "message_start":
+            self._start(event.message or _Message(), batch)
+        elif kind not in _KINDS:
+            raise_error_in(data)
+        elif kind == "content_block_start":
+            self._take_block(event.index, event.content_block or _Block(), batch)
+        elif kind == "content_block_stop":
+            self._close_call(self._open_calls.get(event.index), batch)
+            self._close_thinking(event.index, batch)
+        elif kind == "message_delta":
+            self._take_usage(event.usage)
+            self._take_stop_reason(
+                event.delta.stop_reason if event.delta else event.stop_reason, batch
+            )
+        elif kind == "message_stop":
+            self._take_usage(event.usage)
+            super().take_mark()
+        elif kind == "message":  # the response is not a stream
+            self._start(_Message(None, event.usage, event.content), batch)
+            self._take_stop_reason(event.stop_reason, batch)
+            super().take_mark()
+
+    def _start(self, message: _Message, batch: Batch) -> None:
+        if self._has_started:
+            is_same = message.id is not None and message.id == self._message_id
+            if is_same and not (self.has_content or batch):
+                return  # the same start, repeated
+            raise GatewayError("upstream_bad_event", reason="second_message")
+        self._has_started = True
+        self._message_id = message.id
+        self._take_usage(message.usage)
+        content = (
+            [_Block("text", message.content)]
+            if isinstance(message.content, str)
+            else message.content
+        )
+        for place, block in enumerate(content or ()):
+            self._take_block(place, block, batch)
+            self._close_thinking(place, batch)
+
+    def _take_delta(self, index: int | None, delta: _Delta, batch: Batch) -> None:
+        kind = delta.type
+        if kind in ("text_delta", ""):
+            if delta.text:
+                batch.append(Text(delta.text))
+        elif kind == "thinking_delta":
+            if delta.thinking:
+                batch.append(Reasoning(delta.thinking))
+                if thinking := self._thinking.get(index):
+                    thinking.texts.append(delta.thinking)
+        elif kind == "input_json_delta" and delta.partial_json:
+            call = self._open_calls.get(index)
+            if call and not call.is_whole:
+                call.has_arguments = True
+                batch.append(ToolCallDelta(call.index, arguments=delta.partial_json))
+        elif kind == "signature_delta":
+            if delta.signature and (thinking := self._thinking.get(index)):
+                thinking.signatures.append(delta.signature)
+        else:
+            raise_error({"type": kind})
+
+    def _take_block(self, index: int | None, block: _Block, batch: Batch) -> None:
+        if block.type in ("text", "") and block.text:
+            batch.append(Text(block.text))
+        elif block.type == "thinking":
+            if block.thinking:
+                batch.append(Reasoning(block.thinking))
+            self._thinking[index] = Thinking(block.thinking, block.signature)
+        elif block.type == "redacted_thinking" and block.data:
+            batch.append(Reasoning("", self.make_state(redacted_block(block.data))))
+        elif block.type == "tool_use":
+            known = self._open_calls.get(index)
+            if known and block.id and known.id == block.id:
+                return  # the same start, repeated
+            self._close_call(known, batch)
+            arguments = encode_arguments(block.input)
+            call = _Call(self._calls, block.id, is_whole=bool(arguments))
+            self._calls += 1
+            self._open_calls[index] = call
+            batch.append(ToolCallDelta(call.index, block.id, block.name, arguments))
+        elif block.error or block.type != "text":
+            raise_error({"type": block.type, "error": block.error, "message": block.text})
+
+    def _close_call(self, call: _Call | None, batch: Batch) -> None:
+        """Send `{}` as the arguments of a call that had none."""
+        if call and not call.has_arguments:
+            call.has_arguments = call.is_whole = True
+            batch.append(ToolCallDelta(call.index, arguments="{}"))
+
+    def _close_thinking(self, index: int | None, batch: Batch) -> None:
+        """Add the state of a thinking block that has ended. The vendor needs it back."""
+        thinking = self._thinking.pop(index, None)
+        if thinking and (block := thinking.block()):
+            batch.append(Reasoning("", self.make_state(block)))
+
+    def _take_usage(self, usage: _Usage | None) -> None:
+        if usage:
+            # A report of the input is complete: its cached tokens replace those known, even with 0.
+            if usage.input_tokens:
+                self._usage.cache_read_input_tokens = usage.cache_read_input_tokens
+                self._usage.cache_creation_input_tokens = usage.cache_creation_input_tokens
+            update_counts(self._usage, usage)
+            self.set_usage(_to_usage(self._usage))
+
+    def _take_stop_reason(self, word: str | None, batch: Batch) -> None:
+        if word is None or not is_finish_reason(word):
+            return
+        reason = to_finish_reason(word)
+        if self._calls and reason == "stop":
+            reason = "tool_calls"
+        for call in self._open_calls.values():
+            self._close_call(call, batch)
+        self.set_finish(word, _to_usage(self._usage), batch, reason)
+
+
+_KINDS = (
+    "content_block_start",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+    "message",
+)
+_NAMES = frozenset({b"", b"message_start", *(kind.encode() for kind in _KINDS)})
+
+
+def _to_usage(usage: _Usage) -> Usage | None:
+    if usage.input_tokens is None and usage.output_tokens is None:
+        return None
+    cached = (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
+    details = usage.output_tokens_details
+    return Usage(
+        input_tokens=None if usage.input_tokens is None else usage.input_tokens + cached,
+        output_tokens=usage.output_tokens,
+        cached_input_tokens=usage.cache_read_input_tokens,
+        cache_write_tokens=usage.cache_creation_input_tokens,
+        reasoning_tokens=details.thinking_tokens if details else usage.thinking_tokens,
+    )

@@ -1,0 +1,80 @@
+"""Joins the arguments of a call that Gemini streams in pieces: values with JSON paths."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from models import GatewayError, ToolCallDelta
+from providers.wires.lenient_json import write_json
+from providers.wires.surrogates import replace_escapes
+
+_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,4})\]|\[['\"]([^'\"]*)['\"]\]")
+_MAX_STEPS = 64
+
+
+class PartialValue(msgspec.Struct, rename="camel", gc=False):
+    """A piece of a value at a path such as `$.steps[1]`.
+
+    A string is appended to the value, another type replaces it.
+    """
+
+    json_path: str | None = None
+    string_value: str | None = None
+    number_value: float | int | None = None
+    bool_value: bool | None = None
+    null_value: Any = msgspec.UNSET
+
+
+class PartialArguments:
+    """The arguments of one call."""
+
+    __slots__ = ("_given", "_values", "index")
+
+    def __init__(self, index: int, given: bytes) -> None:
+        self.index = index  # of the call within the answer
+        self._given = given  # arguments that arrived in one piece, as JSON
+        self._values: dict[str, Any] = {}
+
+    def add(self, piece: PartialValue) -> None:
+        """Set the value at the piece's path.
+
+        Raises GatewayError `upstream_bad_event` for an invalid path.
+        """
+        path = (piece.json_path or "").removeprefix("$")
+        steps = [
+            int(index) if index else name or quoted for name, index, quoted in _STEP.findall(path)
+        ]
+        if len(steps) > _MAX_STEPS:
+            raise GatewayError("upstream_bad_event", reason="partial_arguments")
+        holder: Any = self._values
+        try:
+            for step, following in pairwise(steps):
+                holder = _enter(holder, step, [] if isinstance(following, int) else {})
+            last = steps[-1]
+            before = _enter(holder, last, None)
+            if piece.string_value is not None:
+                holder[last] = (before if isinstance(before, str) else "") + piece.string_value
+            elif piece.number_value is not None:
+                holder[last] = piece.number_value
+            else:
+                holder[last] = piece.bool_value
+        except (AttributeError, IndexError, KeyError, TypeError):
+            raise GatewayError("upstream_bad_event", reason="partial_arguments") from None
+
+    def close(self) -> ToolCallDelta:
+        """The arguments as one piece; `{}` if there are none."""
+        text = write_json(self._values) if self._values else replace_escapes(self._given.decode())
+        return ToolCallDelta(self.index, arguments="{}" if text in ("", "null") else text)
+
+
+def _enter(holder: Any, step: str | int, missing: Any) -> Any:
+    """The holder's value at this step; `missing` is inserted at a new name or the next index."""
+    if isinstance(step, int):
+        if step == len(holder):
+            holder.append(missing)
+        return holder[step]
+    return holder.setdefault(step, missing)

@@ -1,0 +1,91 @@
+"""The connections of one process, and the choice of the one to close when a limit is exceeded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
+from typing import Protocol
+
+from server.connection_limits import ConnectionLimits
+from web.stranger_lines import StrangerLines
+
+
+class Connection(Protocol):
+    """A connection that can be evicted."""
+
+    def evict(self) -> None:
+        """Close, in favour of a new connection."""
+
+
+class Share:
+    """The connections of one client address."""
+
+    __slots__ = ("address", "open", "waiting")
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.open = 0
+        self.waiting: dict[Connection, None] = {}
+
+
+class SharedConnections:
+    """The connections of one process, by client address, and those that wait for their client.
+
+    `waiting` is ordered: the connection that has waited longest is first. The addresses of trusted
+    proxies have no share, because they carry the connections of many clients.
+    """
+
+    def __init__(self, limits: ConnectionLimits, trusted_proxies: Iterable[str] = ()) -> None:
+        self.limits = limits
+        self.waiting: dict[Connection, None] = {}
+        self.stranger_lines = StrangerLines()
+        self._trusted = [ip_network(proxy) for proxy in trusted_proxies]
+        self._shares: dict[str, Share] = {}
+
+    def add(self, host: str | None) -> Share | None:
+        """Count a new connection. Returns the share that it belongs to.
+
+        IPv6 is counted by the /64 network, since one client usually owns it.
+        """
+        if host is None:
+            return None
+        if self._trusted or ":" in host:
+            address = ip_address(host.partition("%")[0])
+            address = getattr(address, "ipv4_mapped", None) or address
+            if any(address in network for network in self._trusted):
+                return None
+            network = ip_network((address, 64), strict=False) if address.version == 6 else address
+            host = str(network)
+        share = self._shares.setdefault(host, Share(host))
+        share.open += 1
+        return share
+
+    def wait(self, connection: Connection, share: Share | None) -> None:
+        """Mark the connection as waiting for its client."""
+        self.waiting[connection] = None
+        if share:
+            share.waiting[connection] = None
+
+    def stop_waiting(self, connection: Connection, share: Share | None) -> None:
+        """Unmark the connection: its request is complete, or it is being closed."""
+        self.waiting.pop(connection, None)
+        if share:
+            share.waiting.pop(connection, None)
+
+    def remove(self, connection: Connection, share: Share | None) -> None:
+        """Forget a closed connection."""
+        self.stop_waiting(connection, share)
+        if share:
+            share.open -= 1
+            if not share.open:
+                del self._shares[share.address]
+
+    def evict_excess(self, connections: int, share: Share | None) -> None:
+        """If a limit is exceeded, evict the connection that has waited longest.
+
+        It is one of the share, or of all. There always is one, because a new connection waits.
+        """
+        if share and share.open > self.limits.connections_per_address:
+            next(iter(share.waiting)).evict()
+        elif connections > self.limits.connections:
+            next(iter(self.waiting)).evict()

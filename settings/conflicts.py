@@ -1,0 +1,72 @@
+"""The rules between variables, each of which prevents a start if it is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from settings.options import LimitOptions, OptionGroups, ServerOptions
+
+
+class Conflict(NamedTuple):
+    """A broken rule. Not reported if one of its variables has a problem of its own."""
+
+    variables: set[str]
+    message: str
+
+
+def server_conflicts(options: ServerOptions) -> Iterator[Conflict]:
+    """Without keys the gateway serves this machine alone, unless anonymous access is wanted."""
+    if not (options.is_on_loopback or options.gateway_api_keys or options.allow_anonymous):
+        yield Conflict(
+            {"HOST", "GATEWAY_API_KEYS", "ALLOW_ANONYMOUS"},
+            "HOST: without gateway keys only loopback (127.0.0.1) is listened on; to be reached "
+            "from elsewhere set GATEWAY_API_KEYS (`python main.py keys new NAME` makes one), or "
+            "ALLOW_ANONYMOUS=true to let anybody in",
+        )
+    if options.trusted_proxies and options.is_local_only:
+        yield Conflict(
+            {"TRUSTED_PROXIES", "GATEWAY_API_KEYS", "ALLOW_ANONYMOUS"},
+            "TRUSTED_PROXIES: a proxy serves the gateway to others, so without gateway keys it "
+            "does not start; set GATEWAY_API_KEYS (`python main.py keys new NAME` makes one), or "
+            "ALLOW_ANONYMOUS=true to let anybody in",
+        )
+
+
+def limit_conflicts(options: LimitOptions) -> Iterator[Conflict]:
+    """The memory for all prompts has room for the largest one."""
+    if options.max_pending_bytes < options.max_body_bytes:
+        yield Conflict(
+            {"MAX_PENDING_BYTES", "MAX_BODY_BYTES"},
+            "MAX_PENDING_BYTES: should be at least MAX_BODY_BYTES, "
+            "or the largest body is never let in",
+        )
+
+
+def demo_conflicts(
+    options: OptionGroups, openings: Sequence[str], unread_file: str | None, *, has_vendor: bool
+) -> Iterator[Conflict]:
+    """Simulated answers are served on loopback only, and never because of a mistake.
+
+    `openings` are the variables that enable a vendor each.
+    """
+    is_demo = options.is_demo_mode(has_vendor=has_vendor)
+    if options.demo == "on" and not options.is_on_loopback:
+        yield Conflict(
+            {"HOST", "DEMO"},
+            "DEMO: simulated answers are served on loopback only; "
+            "set HOST=127.0.0.1, or DEMO=auto with a vendor's key",
+        )
+    elif is_demo and options.demo == "auto" and unread_file:
+        yield Conflict(
+            {"DEMO"},
+            f"DEMO: {unread_file} was not read, for .env belongs beside main.py; set ENV_FILE to "
+            "its path, or DEMO=on for simulated answers",
+        )
+    elif not is_demo and not has_vendor:
+        way_out = "DEMO=auto" if options.is_on_loopback else "HOST=127.0.0.1 with DEMO=auto"
+        yield Conflict(
+            {"HOST", "DEMO", *openings},
+            f"no vendor can be asked: set at least one of {', '.join(openings)}; or set {way_out} "
+            "for simulated answers",
+        )

@@ -1,0 +1,157 @@
+"""The gateway's own variables in groups, with their defaults. `.env.example` explains each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from settings.gateway_keys import GatewayKeys
+from settings.hosts import parse_address
+from settings.values import (
+    CLIENT_PARAMETERS,
+    ClientParameters,
+    CommaList,
+    Contact,
+    Count,
+    Dsn,
+    HeaderName,
+    Host,
+    LowerCase,
+    Network,
+    Options,
+    Origin,
+    Proxy,
+    Rate,
+    RootPath,
+    Seconds,
+    SecondsOrNever,
+    SystemPrompt,
+    UpperCase,
+)
+
+OpenAIApi = Annotated[Literal["auto", "responses", "chat"], LowerCase]
+
+
+class ServerOptions(Options):
+    """Where the gateway listens, and who may use it."""
+
+    host: Host = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 3050
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    root_path: RootPath | None = None
+    trusted_proxies: Annotated[tuple[Network, ...], CommaList] = ()
+
+    gateway_api_keys: GatewayKeys = ()
+    allow_anonymous: bool = False
+    allowed_hosts: Annotated[tuple[Host, ...], CommaList, LowerCase] = ()
+    cors_origins: Annotated[tuple[Origin, ...], CommaList, LowerCase] = ()
+    cors_headers: Annotated[tuple[HeaderName, ...], CommaList] = ()
+    security_contact: Annotated[tuple[Contact, ...], CommaList] = ()
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether only this machine can reach the gateway."""
+        address = parse_address(self.host)
+        return self.host.lower() == "localhost" or bool(address and address.is_loopback)
+
+    @property
+    def is_local_only(self) -> bool:
+        """Whether only this machine is served: there are no keys, and no anonymous access."""
+        return not (self.gateway_api_keys or self.allow_anonymous)
+
+    @property
+    def checks_hosts(self) -> bool:
+        """Whether requests with a host name other than loopback or ALLOWED_HOSTS are refused."""
+        if self.allowed_hosts:
+            return True
+        is_open = self.allow_anonymous and (self.trusted_proxies or not self.is_on_loopback)
+        return not (self.gateway_api_keys or is_open)
+
+
+class UpstreamOptions(Options):
+    """What all vendors share."""
+
+    demo: Annotated[Literal["auto", "on", "off"], LowerCase] = "auto"
+    system_prompt: SystemPrompt | None = None
+    capabilities_file: Path | None = None
+    anthropic_prompt_cache: Annotated[Literal["off", "5m", "1h"], LowerCase] = "off"
+    openai_prompt_cache_key: bool = False
+    openai_api: OpenAIApi = "auto"
+    upstream_proxy: Proxy | None = None
+    upstream_transport: Annotated[Literal["own", "aiohttp"], LowerCase] = "own"
+
+
+class LogOptions(Options):
+    """The logs."""
+
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], UpperCase] = (
+        "INFO"
+    )
+    log_dir: Path = Path("logs")
+    log_max_bytes: Annotated[int, Field(ge=1024, le=2**40)] = 10_000_000
+    log_backup_count: Annotated[int, Field(ge=0, le=1000)] = 5
+    conversation_log: Annotated[Literal["full", "metadata", "off"], LowerCase] = "full"
+
+
+class SentryOptions(Options):
+    """Reports to Sentry."""
+
+    sentry_dsn: Dsn | None = None
+    sentry_environment: str = "development"
+    sentry_traces_sample_rate: Rate = 0.1
+    sentry_profiles_sample_rate: Rate = 0.1
+    sentry_debug_route: bool = True
+
+
+class LimitOptions(Options):
+    """The limits of a request, of an answer, and of all chats together."""
+
+    max_body_bytes: Count = 8 * 2**20
+    max_pending_bytes: Count = 256 * 2**20
+    max_messages: Count = 2_000
+    max_message_chars: Count = 200_000
+    max_image_bytes: Count = 5 * 2**20
+    max_json_depth: Annotated[int, Field(ge=6, le=500)] = 32
+    max_json_values: Count = 100_000
+    max_tools: Count = 128
+    max_schema_bytes: Count = 64 * 2**10
+    max_schema_depth: Annotated[int, Field(ge=1, le=500)] = 24
+    max_states: Count = 20_000
+    max_state_bytes: Count = 64 * 2**20
+    max_connections_per_address: Count | None = None
+    max_streams: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    max_event_bytes: Annotated[int, Field(ge=1024, le=2**31)] = 8 * 2**20
+    max_answer_chars: Annotated[int, Field(ge=1000, le=2**31)] = 4_000_000
+    max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
+    client_parameters: ClientParameters = CLIENT_PARAMETERS
+    on_break: Annotated[Literal["error", "restart", "hold"], LowerCase] = "error"
+
+
+class TimeoutOptions(Options):
+    """How long the gateway waits for a vendor, for a client, and at its stop."""
+
+    connect_timeout_seconds: Seconds = 5
+    first_content_timeout_seconds: Seconds = 12
+    last_first_content_timeout_seconds: Seconds = 60
+    idle_timeout_seconds: Seconds = 30
+    total_timeout_seconds: Seconds = 600
+    settle_seconds: Seconds = 5
+    status_hold_seconds: Seconds = 10
+    heartbeat_seconds: SecondsOrNever = 15
+    send_timeout_seconds: Seconds = 30
+    keep_alive_seconds: Seconds = 75
+    drain_grace_seconds: SecondsOrNever = 5
+    drain_timeout_seconds: Seconds = 30
+    health_cache_seconds: Seconds = 30
+
+
+class OptionGroups(
+    TimeoutOptions, LimitOptions, SentryOptions, LogOptions, UpstreamOptions, ServerOptions
+):
+    """All groups. Problems are reported in the order of the fields, so from the last group on."""
+
+    def is_demo_mode(self, *, has_vendor: bool) -> bool:
+        """Whether a simulator answers instead of the vendors."""
+        return self.demo == "on" or (self.demo == "auto" and self.is_on_loopback and not has_vendor)

@@ -1,0 +1,108 @@
+"""Keeps a chat in memory while it is needed, and limits the memory of all chats together.
+
+Prompts are large and streams are long: after the first content the chat's text is no longer needed,
+unless another model may be asked after a break. The last question is kept for the conversation log.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import assert_never
+
+from models import Chat, GatewayError, Image, Reasoning, Text, ToolCall, ToolResult
+
+
+class PromptBudget:
+    """Limits the bytes that all chats which are kept take together: MAX_PENDING_BYTES."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.free_bytes = max_bytes
+
+    def reserve(self, size: int) -> None:
+        """Reserve `size` bytes. Raises GatewayError `overloaded`."""
+        if size > self.free_bytes:
+            raise GatewayError(
+                "overloaded", "The gateway is at its limit of prompts.", retry_after=1
+            )
+        self.free_bytes -= size
+
+
+class KeptChat:
+    """A chat as long as it is needed. The caller that creates it closes it."""
+
+    __slots__ = ("_budget", "_chat", "_question", "_reserved", "has_calls", "has_images")
+
+    def __init__(self, chat: Chat, budget: PromptBudget) -> None:
+        self._chat: Chat | None = chat
+        self._budget = budget
+        self._reserved = 0
+        self._question = ""  # once the chat is released
+        self.has_calls = False  # whether its messages have any; known once it is reserved
+        self.has_images = False  # the same
+
+    @property
+    def chat(self) -> Chat:
+        """The chat, until it is released."""
+        if self._chat is None:
+            raise RuntimeError("the chat was released")
+        return self._chat
+
+    @property
+    def question(self) -> str:
+        """The last question, until the chat is over."""
+        if self._chat is None:
+            return self._question
+        questions = (turn.text for turn in reversed(self._chat.turns) if turn.role == "user")
+        return next(questions, "")
+
+    def reserve(self) -> None:
+        """Reserve the memory of the chat. Raises GatewayError `overloaded`."""
+        size = sum(map(sys.getsizeof, self._texts())) + sum(map(sys.getsizeof, self.chat.system))
+        self._budget.reserve(size)
+        self._reserved = size
+
+    def replace(self, chat: Chat) -> None:
+        """Keep another chat, which has the states of this one's calls."""
+        self._chat = chat
+
+    def _texts(self) -> Iterator[str]:
+        """What takes memory: texts, images, arguments, schemas. The rest is negligible."""
+        for turn in self.chat.turns:
+            for part in turn.parts:
+                match part:
+                    case Text(text) | Reasoning(text):
+                        yield text
+                    case Image(data=data):
+                        self.has_images = True
+                        yield data
+                    case ToolCall(arguments=arguments):
+                        self.has_calls = True
+                        yield arguments
+                    case ToolResult(parts=inner):
+                        for piece in inner:
+                            if isinstance(piece, Text):
+                                yield piece.text
+                            else:
+                                self.has_images = True
+                                yield piece.data
+                    case _:
+                        assert_never(part)
+        for tool in self.chat.options.tools:
+            yield bytes(tool.schema).decode()
+            yield tool.description or ""
+
+    def release(self) -> None:
+        """Drop the chat, except for the last question: no further model will be asked."""
+        self._question, self._chat = self.question, None
+        self._give_back(min(self._reserved, sys.getsizeof(self._question)))
+
+    def close(self) -> None:
+        """Drop everything: the chat is over."""
+        self._chat = None
+        self._question = ""
+        self._give_back(0)
+
+    def _give_back(self, rest: int) -> None:
+        self._budget.free_bytes += self._reserved - rest
+        self._reserved = rest

@@ -1,0 +1,252 @@
+"""The page's accessibility, in a real browser: by keyboard, on a phone, in the dark, from right to left, read aloud."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from models import GatewayError, Reasoning, Text
+from tests.clients.page_browser import ChatPage, chat_page
+from tests.gateways.scripted import answer, scripted_gateway, silence
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+RICH = "## Title\n\n|a|b|\n|-|-|\n|1|2|\n\n```python\nx = 1  # one\n```\n\n[link](https://example.com) `code` $x$"
+VIEWS: dict[str, dict[str, Any]] = {"light": {}, "dark": {"color_scheme": "dark"}, "phone": PHONE}
+
+UNTIL_BELOW = """(element, [least, most]) => new Promise((resolve) => {
+    const look = () => {
+        const below = element.scrollHeight - element.clientHeight - element.scrollTop; // pixels that are not seen
+        if (below >= least && below < most) resolve();
+        else requestAnimationFrame(look);
+    };
+    look();
+})"""
+
+
+async def focused(chat: ChatPage) -> str:
+    """The name or the id of what has the focus."""
+    name = "document.activeElement.getAttribute('aria-label') || document.activeElement.id"
+    return str(await chat.page.evaluate(name))
+
+
+async def test_chat_by_keyboard_alone(browser: Browser, tmp_path: Path) -> None:
+    """Ask, add a line, stop, begin anew, find the keys and the conversations: no pointer is needed."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        keyboard = chat.page.keyboard
+        assert await focused(chat) == "Your question"
+        gateway.gpt.enqueue([Text("Once upon")], silence)
+        await keyboard.type("One line")
+        await keyboard.press("Shift+Enter")
+        await keyboard.type("another")
+        await keyboard.press("Enter")
+        await chat.last_answer.get_by_text("Once upon").wait_for()
+        await keyboard.press("Escape")
+        await chat.last_answer.get_by_text("Stopped.").wait_for()
+        assert gateway.gpt.history[0].prompt.turns[0].parts[0].text == "One line\nanother"  # type: ignore[union-attr]
+        await keyboard.press("Control+Shift+O")
+        await chat.page.locator("#welcome").wait_for()
+        assert await focused(chat) == "Your question"
+        await keyboard.press("Shift+Tab")
+        await keyboard.press("?")
+        await chat.page.get_by_role("dialog").get_by_text("stop the answer").wait_for()
+        await keyboard.press("Escape")
+        await keyboard.press("/")
+        assert await focused(chat) == "Your question"
+        await keyboard.press("Control+Shift+S")
+        assert not await chat.page.locator("#sidebar").is_visible()
+
+
+async def test_everything_can_be_reached_by_tab(browser: Browser, tmp_path: Path) -> None:
+    """From the page's beginning, in its order; a conversation's menu opens and closes by keyboard."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        gateway.gpt.enqueue(*answer(RICH))
+        await chat.ask_and_wait("Hello?")
+        await chat.page.locator(".skip").focus()
+        reached = []
+        for _ in range(40):
+            await chat.page.keyboard.press("Tab")
+            reached.append(await focused(chat))
+        wanted = [
+            "new-chat",
+            "Search conversations",
+            "More for Hello?",
+            "Light or dark",
+            "provider",
+            "Messages",
+        ]
+        wanted += [
+            "Edit question",
+            "Copy code",
+            "Copy answer",
+            "Ask again",
+            "Your question",
+            "Send",
+        ]
+        places = [reached.index(name) for name in wanted]
+        assert places == sorted(places)
+        await chat.page.get_by_label("More for Hello?").focus()
+        await chat.page.keyboard.press("Enter")
+        await chat.page.locator("#conversation-menu").get_by_text("Rename").wait_for()
+        await chat.page.keyboard.press("Escape")
+        assert await focused(chat) == "More for Hello?"
+
+
+async def test_unsent_word_of_an_input_method_is_not_sent(browser: Browser, tmp_path: Path) -> None:
+    """The Enter that ends it is not the one that sends."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        await chat.page.fill("#question", "こん")
+        await chat.page.locator("#question").dispatch_event(
+            "keydown", {"key": "Enter", "isComposing": True}
+        )
+        assert await chat.page.input_value("#question") == "こん"
+        assert gateway.gpt.history == []
+
+
+async def test_phone_has_one_column(browser: Browser, tmp_path: Path) -> None:
+    """Nothing is wider than the window; the list of conversations opens over the chat, and closes on a choice."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url, **PHONE) as chat,
+    ):
+        await chat.page.evaluate(
+            "document.querySelector('#provider option').text += ' and a name that is much too long'"
+        )
+        gateway.gpt.enqueue(*answer(RICH + "\n\n```\n" + "long " * 50 + "\n```\n\n" + "long" * 100))
+        await chat.ask("Hello?")
+        await chat.last_answer.get_by_text("longlong").wait_for()
+        width = "Math.max(document.documentElement.scrollWidth, document.getElementById('thread').scrollWidth)"
+        assert await chat.page.evaluate(width) == 390
+        assert not await chat.page.locator("#sidebar").is_visible()
+        await chat.last_answer.locator("footer.facts").wait_for()
+        await chat.page.click("#menu")
+        await chat.page.get_by_role("button", name="Hello?", exact=True).click()
+        await chat.page.locator("#sidebar").wait_for(state="hidden")
+
+
+async def test_dark_and_light_are_the_readers_choice(browser: Browser, tmp_path: Path) -> None:
+    """As the system has it, until the button is pressed; the choice outlives the page."""
+    ground = "getComputedStyle(document.body).backgroundColor"
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url, color_scheme="dark") as chat,
+    ):
+        assert await chat.page.evaluate(ground) == "rgb(23, 25, 28)"
+        await chat.page.click("#theme")
+        await chat.start()
+        assert await chat.page.evaluate(ground) == "rgb(255, 255, 255)"
+
+
+async def test_right_to_left_text_runs_that_way(browser: Browser, tmp_path: Path) -> None:
+    """Each paragraph by its own words; code stays from left to right."""
+    text = "שלום עולם\n\nHello\n\n```python\nx = 1\n```"
+    direction = "(element) => getComputedStyle(element).direction"
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        gateway.gpt.enqueue(*answer(text))
+        shown = await chat.ask_and_wait("مرحبا؟")
+        assert [
+            await shown.locator("p[dir]").nth(place).evaluate(direction) for place in (0, 1)
+        ] == ["rtl", "ltr"]
+        assert await shown.locator("pre").evaluate(direction) == "ltr"
+        assert await chat.page.locator("article.question .bubble").evaluate(direction) == "rtl"
+
+
+async def test_nothing_moves_if_reduced_motion_is_preferred(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """No animation runs."""
+    running = "document.getAnimations().length"
+    async with scripted_gateway(tmp_path) as gateway:
+        for motion, least in (("reduce", 0), ("no-preference", 1)):
+            gateway.gpt.enqueue([Text("Once")], silence)
+            async with chat_page(browser, gateway.running.url, reduced_motion=motion) as chat:
+                await chat.ask("A story?")
+                await chat.last_answer.get_by_text("Once").wait_for()
+                assert (await chat.page.evaluate(running) > 0) == bool(least)
+                await chat.page.click("#stop")
+                await chat.last_answer.get_by_text("Stopped.").wait_for()
+
+
+async def test_page_stays_where_the_reader_has_scrolled(browser: Browser, tmp_path: Path) -> None:
+    """The page follows an answer to its end, but not while the reader is further up."""
+    gate = asyncio.Event()
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        thread = chat.page.locator("#thread")
+        gateway.gpt.enqueue(*answer("A line.\n\n" * 100))
+        await chat.ask_and_wait("First?")
+        await thread.evaluate(UNTIL_BELOW, [0, 2])
+        gateway.gpt.enqueue([Text("A line.\n\n" * 100)], gate.wait, *answer("More.\n\n" * 100))
+        await chat.ask("Second?")
+        await chat.last_answer.get_by_text("A line.").first.wait_for()
+        await thread.evaluate(UNTIL_BELOW, [0, 2])
+        await thread.hover()
+        await chat.page.mouse.wheel(0, -1500)
+        await thread.evaluate(UNTIL_BELOW, [500, 5000])
+        gate.set()
+        await chat.last_answer.locator("footer.facts").wait_for()
+        await thread.evaluate(UNTIL_BELOW, [1000, 1e6])
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_axe_finds_no_serious_fault(browser: Browser, tmp_path: Path, view: str) -> None:
+    """Neither in an empty page nor in one that shows all that there is: answers, errors, notices, a menu, a dialog."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not in node_modules/: see `make page-tools`")
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url, **VIEWS[view]) as chat,
+    ):
+        await check_with_axe(chat)
+        gateway.gpt.enqueue(
+            [Reasoning("Let me see"), Text("Hel")], GatewayError("upstream_truncated")
+        )
+        gateway.gpt.enqueue(*answer(RICH), model="nova")
+        await chat.ask_and_wait("Hello?")
+        gateway.gpt.enqueue(GatewayError("content_filtered"))
+        await chat.ask_and_wait("And this?")
+        await check_with_axe(chat)
+        await chat.page.keyboard.press("Shift+Tab")
+        await chat.page.locator("#show-keys").evaluate("(button) => button.click()")
+        await check_with_axe(chat)
+        await chat.page.keyboard.press("Escape")
+        if view == "phone":
+            await chat.page.click("#menu")
+        await chat.page.get_by_label("More for Hello?").click()
+        await check_with_axe(chat)
+
+
+async def check_with_axe(chat: ChatPage) -> None:
+    """What axe-core calls serious or critical is none of this page's."""
+    await chat.page.evaluate(AXE.read_text(encoding="utf-8"))
+    report = await chat.page.evaluate("axe.run()")
+    faults = [
+        (fault["id"], node["html"])
+        for fault in report["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]
+    assert len(report["passes"]) > 10
+    assert faults == []

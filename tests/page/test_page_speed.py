@@ -1,0 +1,238 @@
+"""The page under load, in a real browser: it does little for each piece of an answer, and weighs little itself.
+
+What is held here is how much is done; how long that takes depends on the machine, see docs/chat_page.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from models import Text
+from tests.clients.page_browser import chat_page
+from tests.exhaustive import exhaustive
+from tests.gateways.scripted import answer, scripted_gateway
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.async_api import Browser
+
+    from tests.vendors.scripted_provider import Step
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+WORDS_A_DELTA = 10
+DELTAS_A_SECOND = 200
+CONVERSATIONS = 200
+PAGE_BYTES = 110_000  # as sent, compressed
+
+COUNT = """() => {
+    const counted = globalThis.counted = { frames: 0, drawings: 0, nodes: 0 };
+    const frame = () => { counted.frames += 1; requestAnimationFrame(frame); };
+    requestAnimationFrame(frame);
+    new MutationObserver((changes) => {
+        counted.drawings += 1;
+        for (const { addedNodes } of changes) counted.nodes += addedNodes.length;
+    }).observe(document.getElementById("thread"), { childList: true, subtree: true });
+}"""
+KEEP = """async (count) => {
+    const { openStore } = await import("/static/chat/store.js");
+    const store = await openStore();
+    for (let number = 0; number < count; number++) {
+        const turns = Array.from({ length: 5 }, () => ({
+            text: `Question ${number}`, images: [],
+            answer: { state: "whole", provider: "gpt", model: "luna", fallback: null, reasoning: "", restart: null,
+                text: "An **answer**. ".repeat(50), requestId: "r-1", error: null,
+                end: { usage: null, timing: null, finishReason: "stop", droppedParams: [] } },
+        }));
+        await store.save({ id: `c-${number}`, conversationId: null, title: `About ${number}`, provider: "gpt",
+            updatedAt: number, turns });
+    }
+}"""
+SIZES = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .map(({ name, transferSize }) => [name, transferSize])"""
+
+
+def long_answer(count: int) -> list[Step]:
+    """So many words in paragraphs, at a steady pace."""
+    words = [f"word{number}{'.' if number % 80 else chr(10) * 2}" for number in range(1, count + 1)]
+    pieces = [
+        " ".join(words[start : start + WORDS_A_DELTA]) + " "
+        for start in range(0, count, WORDS_A_DELTA)
+    ]
+    steps: list[Step] = []
+    for piece in pieces:
+        steps += [[Text(piece)], 1 / DELTAS_A_SECOND]
+    return [*steps, *answer("The end.")]
+
+
+@pytest.mark.parametrize("words", [4_000, *exhaustive(20_000)])
+async def test_long_answer_is_drawn_once_a_frame(
+    browser: Browser, tmp_path: Path, words: int
+) -> None:
+    """However fast the deltas come; and a paragraph that is done is never touched again."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        gateway.gpt.enqueue(*long_answer(words))
+        await chat.page.evaluate(COUNT)
+        await chat.ask("A long story?")
+        first = chat.last_answer.locator(".markdown > p").first
+        await chat.page.locator(".markdown > p + p").first.wait_for()
+        await first.evaluate("(element) => element.isTheSame = true")
+        await chat.last_answer.locator("footer.facts").wait_for(timeout=90_000)
+        counted = await chat.page.evaluate("globalThis.counted")
+        assert await first.evaluate("(element) => element.isTheSame")
+        assert await chat.last_answer.locator(".markdown > p").count() == words / 80 + 1
+        assert (
+            counted["drawings"] <= counted["frames"] + 10
+        )  # with the list's and the answer's beginning and end
+        assert counted["nodes"] < 4 * (counted["drawings"] + words / 80)
+
+
+BLOCKS = {  # its head, a line, what is its first part in the page, and what is shown of a line
+    "list": ("", "- an item\n", "li", "an item"),
+    "table": ("|a|b|\n|-|-|\n", "|1|2|\n", "tbody tr", "1\t2"),
+    "code": ("```\n", "x = 1\n", "code", "x = 1"),
+}
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+async def test_long_block_grows_at_its_end(browser: Browser, tmp_path: Path, kind: str) -> None:
+    """A list, a table or a code block that is being written is not made anew for each of its lines."""
+    head, line, first_part, shown = BLOCKS[kind]
+    lines = 600
+    gate = asyncio.Event()
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        script: list[Step] = [[Text(head + line * lines)], gate.wait]
+        script += [[Text(line)] for _ in range(lines)]
+        gateway.gpt.enqueue(*script, *answer("\n"))
+        await chat.ask("A long one?")
+        first = chat.last_answer.locator(first_part).first
+        await first.wait_for()
+        await first.evaluate("(element) => element.isTheSame = true")
+        await chat.page.evaluate(COUNT)
+        gate.set()
+        await chat.last_answer.locator("footer.facts").wait_for()
+        counted = await chat.page.evaluate("globalThis.counted")
+        if kind != "code":  # which gets its colours at its end
+            assert await first.evaluate("(element) => element.isTheSame")
+        assert counted["nodes"] < 4 * lines
+        text = await chat.last_answer.locator(".markdown").inner_text()
+        assert text.count(shown) == 2 * lines
+
+
+PIECES = [
+    *(
+        "# Title\n",
+        "text *it* **bold** `code`",
+        "\n\n",
+        "\n",
+        "- item\n",
+        "- item\n\n",
+        "  - nested\n",
+        "1. one\n2. two\n",
+    ),
+    *(
+        "```python\nx = 1\n",
+        "```\n",
+        "    indented\n",
+        "> quote\n",
+        "| a | b |\n|---|---|\n| 1 | 2 |\n",
+        "---\n",
+    ),
+    *(
+        "[l][x] ",
+        "[x]: https://example.com\n",
+        "<b>b</b>",
+        "H<sub>2</sub>O ",
+        "<div>\n",
+        "$a_b$ ",
+        "\\[ x \\]",
+        "\r\n",
+    ),
+    *(
+        "![i](https://example.com/a.png)",
+        "- [ ] task\n",
+        "\t",
+        "===\n",
+        "~~~\n",
+        "* star\n",
+        "| 1 | 2 |\n",
+    ),
+    *("words " * 30, "- item\n" * 30, "x = 1\n" * 400, "|a|b|\n|-|-|\n" + "|1|2|\n" * 30),
+]
+COMPARE = """async (texts) => {
+    const { GrowingMarkdown } = await import("/static/view/growing_markdown.js");
+    const show = async (steps) => {
+        const element = document.createElement("div");
+        document.body.append(element);
+        await new Promise((resolve) => {
+            const markdown = new GrowingMarkdown(element, resolve);
+            steps.forEach((text, number) => markdown.show(text, { isLast: number === steps.length - 1 }));
+        });
+        await new Promise((resolve) => setTimeout(resolve)); // for the colours
+        element.remove();
+        for (const code of element.querySelectorAll("pre code")) code.replaceChildren(code.textContent);
+        return element.innerHTML.replace(/\\s+/g, "");
+    };
+    const different = [];
+    for (const [text, cuts] of texts) {
+        const grown = await show([...cuts.map((cut) => text.slice(0, cut)), text]);
+        if (grown !== (await show([text]))) different.push(text);
+    }
+    return different;
+}"""
+
+
+@pytest.mark.parametrize("count", [40, *exhaustive(150)])
+async def test_text_that_grew_looks_as_if_it_came_at_once(
+    browser: Browser, tmp_path: Path, count: int
+) -> None:
+    """Wherever the pieces of any Markdown are cut."""
+    chance = random.Random(7)
+    texts = ["".join(chance.choices(PIECES, k=chance.choice([5, 20, 50]))) for _ in range(count)]
+    cases = [
+        (text, sorted(chance.choices(range(len(text)), k=chance.choice([3, 20, 60]))))
+        for text in texts
+    ]
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        assert await chat.page.evaluate(COMPARE, cases) == []
+
+
+async def test_many_conversations_are_listed(browser: Browser, tmp_path: Path) -> None:
+    """All of a long history are there after a reload, without loading more than their titles, and each opens."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        await chat.page.evaluate(KEEP, CONVERSATIONS)
+        await chat.start()
+        assert await chat.page.locator("#conversations .open").count() == CONVERSATIONS
+        await chat.page.get_by_role("button", name="About 150", exact=True).click()
+        await chat.page.get_by_text("Question 150").first.wait_for()
+        assert await chat.answers.count() == 5
+
+
+async def test_page_is_light(browser: Browser, tmp_path: Path) -> None:
+    """All that is sent for the first view, libraries and all."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        sizes = await chat.page.evaluate(SIZES)
+        assert sum(size for _, size in sizes) < PAGE_BYTES, sizes
+        assert not [
+            name for name, _ in sizes if "/highlight/" in name and "core" not in name
+        ]  # none was needed yet

@@ -1,0 +1,102 @@
+"""One chat over HTTP: admit the client, read the body, run the chat, respond."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import partial
+from math import inf
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from configuration import Settings
+from models import ChatIdentity, Event, GatewayError, Restart, Start
+from telemetry.log_line import conversation_id_context, request_id_context
+from web.bodies import read_body
+from web.doors.base import Door, DoorRequest, Encoder, Reply
+from web.doors.held import HeldEncoder, WholeEncoder
+from web.guards import admit
+from web.response import EventStreamResponse
+from web.services import Services
+from web.stream_timeouts import StreamTimeouts
+
+
+def chat_route(door: Door) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint of a door's chats."""
+
+    async def chat(request: Request) -> Response:
+        return await answer_chat(door, request, request.app.state.services)
+
+    return chat
+
+
+async def answer_chat(door: Door, request: Request, services: Services) -> Response:
+    """The response to a chat. Raises GatewayError if the chat is not accepted."""
+    settings, gateway = services.settings, services.gateway
+    provider: str = request.path_params["provider"]
+    admit(request, settings.gateway_api_keys, services.streams)
+    is_demo = gateway.is_demo(provider)
+    read = partial(door.read, settings=settings)
+    asked = await read_body(request, settings, services.bodies, read)
+    conversation_id = asked.chat.conversation_id or str(uuid.uuid4())
+    conversation_id_context.set(conversation_id)
+    identity = ChatIdentity(f"{provider}-{uuid.uuid4()}", conversation_id, request_id_context.get())
+    encoder = _encoder(door, Reply(identity, is_demo, asked.options), asked)
+    headers = {"X-Gateway-Provider": provider}
+    if is_demo:
+        headers["X-Gateway-Demo"] = "true"
+    batches = gateway.stream_chat(provider, asked.chat, identity, door.name)
+    timeouts = _timeouts(settings, is_stream=asked.is_stream)
+    return EventStreamResponse(ChatFrames(batches, encoder), timeouts, headers, services.streams)
+
+
+class ChatFrames:
+    """The frames of one chat. Reading its batches runs the chat, and closing them ends it."""
+
+    __slots__ = ("_encoder", "_opening", "batches", "encode", "media_type")
+
+    def __init__(self, batches: AsyncGenerator[list[Event], None], encoder: Encoder) -> None:
+        self.media_type = encoder.media_type
+        self.batches = batches
+        self.encode: Callable[[list[Event]], bytes] = encoder.encode
+        self._encoder = encoder
+        self._opening: Start | Restart | None = None  # of the answer whose frames come first
+
+    def encode_first(self, batch: list[Event]) -> bytes:
+        """The batch's frames, as long as all batches before it had none."""
+        if isinstance(batch[0], Start | Restart):
+            self._opening = batch[0]  # a held answer may restart before its first frame
+        return self.encode(batch)
+
+    def headers(self) -> Mapping[str, str]:
+        """The model whose answer the first frame begins."""
+        opening = self._opening
+        if opening is None:
+            return {}
+        headers = {"X-Gateway-Provider": opening.provider, "X-Gateway-Model": opening.model}
+        if fallback := opening.fallback:
+            headers["X-Gateway-Fallback"] = f"{fallback.from_model}; reason={fallback.reason}"
+        return headers
+
+    def encode_error(self, error: GatewayError) -> bytes:
+        """The frame of a failure after the response has begun."""
+        return self._encoder.encode_error(error)
+
+
+def _encoder(door: Door, reply: Reply, asked: DoorRequest) -> Encoder:
+    if not asked.is_stream:
+        return WholeEncoder(partial(door.render, reply=reply))
+    if asked.chat.on_break == "hold":
+        return HeldEncoder(partial(door.encoder, reply))
+    return door.encoder(reply)
+
+
+def _timeouts(settings: Settings, *, is_stream: bool) -> StreamTimeouts:
+    if not is_stream:
+        return StreamTimeouts(hold=inf, heartbeat=inf, send=settings.send_timeout_seconds)
+    return StreamTimeouts(
+        hold=settings.status_hold_seconds,
+        heartbeat=settings.heartbeat_seconds or inf,
+        send=settings.send_timeout_seconds,
+    )

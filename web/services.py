@@ -1,0 +1,22 @@
+"""What the routes use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiproviders import Gateway
+from configuration import Settings
+from web.bodies import PendingBodies
+from web.drain import Drain
+from web.limits import StreamLimit
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a running gateway, at `app.state.services` from its start to its end."""
+
+    settings: Settings
+    gateway: Gateway
+    streams: StreamLimit
+    bodies: PendingBodies
+    drain: Drain
