@@ -13,11 +13,13 @@ import { askText, confirm, showKeys } from "./view/dialogs.js";
 import { download, fileName } from "./view/download.js";
 import { closeOnPhone, startDrawer, toggleDrawer } from "./view/drawer.js";
 import { find } from "./view/elements.js";
+import { errorMessage } from "./view/notices.js";
 import { Picker } from "./view/picker.js";
 import { listenForKeys } from "./view/shortcuts.js";
 import { Sidebar } from "./view/sidebar.js";
 import { startTheme } from "./view/theme.js";
 import { Thread } from "./view/thread.js";
+import { say } from "./words.js";
 
 const store = await openStore();
 const chats = new Chats(store, showChange);
@@ -83,22 +85,22 @@ let announced = null;
 
 /** Says when an answer begins and how it ends, each once. */
 function announceState(answer) {
-  const words = {
-    streaming: answer.restart ? "The answer was begun anew by another model" : "The answer has begun",
-    whole: "The answer is complete",
-    failed: `The answer failed: ${answer.error?.message}`,
-    cut: "The answer was cut",
-    stopped: "Stopped",
-  }[answer.state];
+  const words = describeState(answer);
   if (words && words !== announced) announce(words);
   announced = words;
+}
+
+function describeState(answer) {
+  if (answer.state === "waiting") return null;
+  if (answer.state === "failed") return say("said.failed", { message: errorMessage(answer.error) });
+  return say(answer.state === "streaming" && answer.restart ? "said.restarted" : `said.${answer.state}`);
 }
 
 // --- the gateway's key -------------------------------------------------------------------------------
 
 async function askForKey(turn = null) {
-  const note = "It is kept for this tab's session only. Leave it empty to forget it.";
-  const key = await askText("Gateway key", { value: gatewayKey(), type: "password", yes: "Use key", note });
+  const options = { value: gatewayKey(), type: "password", yes: say("key.use"), note: say("key.note") };
+  const key = await askText(say("key"), options);
   if (key === null) return;
   keepGatewayKey(key);
   if (turn && key) again(turn);
@@ -112,7 +114,7 @@ function curl(turn) {
 
 async function showList() {
   sidebar.show(await store.list(), conversation.id);
-  document.title = conversation.title ? `${conversation.title} · AI chat gateway` : "AI chat gateway";
+  document.title = [conversation.title, say("name")].filter(Boolean).join(" · ");
 }
 
 function showConversation() {
@@ -143,7 +145,7 @@ async function newChat() {
 }
 
 async function rename({ id, title }) {
-  const renamed = await askText("Rename conversation", { value: title });
+  const renamed = await askText(say("conversation.rename.title"), { value: title });
   if (!renamed) return;
   const found = id === conversation.id ? conversation : (chats.running(id) ?? (await store.load(id)));
   found.title = renamed;
@@ -152,10 +154,10 @@ async function rename({ id, title }) {
 }
 
 async function remove({ id, title }) {
-  if (!(await confirm(`Delete “${title}”?`, { yes: "Delete" }))) return;
+  if (!(await confirm(say("conversation.delete.question", { title }), { yes: say("conversation.delete") }))) return;
   chats.forget(id);
   await store.remove(id);
-  announce("Deleted");
+  announce(say("conversation.deleted"));
   if (id === conversation.id) await newChat();
   else await showList();
 }
@@ -167,7 +169,7 @@ async function exportAs(id) {
 
 async function copyId(id) {
   const found = chats.running(id) ?? (await store.load(id));
-  announce((await copy(found.conversationId ?? "")) ? "Conversation id copied" : "The browser does not allow copying");
+  announce(say((await copy(found.conversationId ?? "")) ? "conversation.id_copied" : "copied.not"));
 }
 
 // --- start -------------------------------------------------------------------------------------------

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
+from typing import NamedTuple
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from web.page_files import make_page, make_version, read_files, read_words
 from web.paths import route_path
 from web.response_policy import DEFAULT_HEADERS
 from web.stored_page import StoredPage
 
-_STATIC = Path(__file__).parents[1] / "static"
 _POLICY = (
     "default-src 'none'",
     "script-src 'self'",
@@ -32,12 +34,17 @@ PAGE_HEADERS = DEFAULT_HEADERS | {
     "Content-Security-Policy": "; ".join(_POLICY),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Cache-Control": "no-cache",  # file names have no version, so browsers revalidate them by ETag
+    "Cache-Control": "no-cache",  # revalidated by ETag
 }
-
+_IMMUTABLE = {"Cache-Control": "max-age=31536000, immutable"}
+# While workers are replaced, one may serve the page and another its files: better a file of the
+# neighbouring version than none, but only for this once.
+_OTHER_VERSION = {"Cache-Control": "no-store"}
 
 # where they are served: there their links are right
 _PAGES = {"index.html": "../", "reference.html": "../docs"}
+_VERSION = re.compile(r"[0-9a-f]{16}")
+_WEIGHT = re.compile(r"q=(0(?:\.\d{1,3})?|1(?:\.0{1,3})?)")
 _MEDIA_TYPES = {
     ".css": "text/css",
     ".html": "text/html",
@@ -47,43 +54,86 @@ _MEDIA_TYPES = {
 }
 
 
+class _Site(NamedTuple):
+    """All that is served: the files by relative path, the pages by name and language."""
+
+    version: str
+    files: Mapping[str, StoredPage]
+    pages: Mapping[str, Mapping[str, StoredPage]]
+
+
 @cache
-def _read_files() -> Mapping[str, StoredPage]:
-    """All files of `static/` by relative path. A process reads them once."""
-    files = (path for path in _STATIC.rglob("*") if path.is_file())
-    return {
-        path.relative_to(_STATIC).as_posix(): StoredPage(
-            path.read_bytes(), _MEDIA_TYPES.get(path.suffix, "text/plain"), PAGE_HEADERS
+def _read_site() -> _Site:
+    """A process reads the files once."""
+    files = read_files()
+    words = read_words(files)
+    stored = {
+        name: StoredPage(
+            content, _MEDIA_TYPES.get(name[name.rfind(".") :], "text/plain"), PAGE_HEADERS
         )
-        for path in files
+        for name, content in files.items()
     }
+    pages = {
+        name: {
+            language: StoredPage(
+                make_page(name, files, language, words[language]),
+                "text/html",
+                PAGE_HEADERS | {"Content-Language": language},
+                vary="Accept-Encoding, Accept-Language",
+            )
+            for language in (words if b"{{language}}" in files[name] else ("en",))
+        }
+        for name in _PAGES
+    }
+    return _Site(make_version(files), stored, pages)
 
 
 class PageFiles:
     """An ASGI app that serves the page's files from memory."""
 
     def __init__(self) -> None:
-        self._files = _read_files()
+        self._site = _read_site()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
             raise HTTPException(405, headers={"Allow": "GET, HEAD"})
         name = route_path(scope).removeprefix("/")
-        if name not in self._files:
+        version, _, rest = name.partition("/")
+        headers: Mapping[str, str] = {}
+        if _VERSION.fullmatch(version):
+            name = rest
+            headers = _IMMUTABLE if version == self._site.version else _OTHER_VERSION
+        if name not in self._site.files:
             raise HTTPException(404)
-        if name in _PAGES:  # the address is relative to the request's: right under any prefix
-            headers = PAGE_HEADERS | {"Location": _PAGES[name]}
-            response = Response(status_code=307, headers=headers)
-        else:
-            response = self._files[name].respond(scope)
+        if name not in _PAGES:
+            response = self._site.files[name].respond(scope, headers)
+        elif headers:
+            raise HTTPException(404)
+        else:  # the address is relative to the request's: right under any prefix
+            response = Response(status_code=307, headers=PAGE_HEADERS | {"Location": _PAGES[name]})
         await response(scope, receive, send)
 
 
-def page_response(scope: Scope) -> Response:
-    """The page itself."""
-    return _read_files()["index.html"].respond(scope)
+def page_response(scope: Scope, name: str = "index.html") -> Response:
+    """A page, in the client's language."""
+    pages = _read_site().pages[name]
+    accepted = Headers(scope=scope).get("accept-language", "")
+    return pages[choose_language(accepted, tuple(pages))].respond(scope)
+
+
+def choose_language(accepted: str, languages: Sequence[str]) -> str:
+    """The language that an `Accept-Language` prefers; if it names none of these, the first."""
+    best, most = languages[0], 0.0
+    for entry in accepted.lower().split(","):
+        name, _, parameter = entry.replace(" ", "").partition(";")
+        found = _WEIGHT.fullmatch(parameter)
+        weight = float(found[1]) if found else 0.0 if parameter else 1.0
+        language = name.partition("-")[0]
+        if language in languages and weight > most:
+            best, most = language, weight
+    return best
 
 
 def reference_response(scope: Scope) -> Response:
     """The page that shows the OpenAPI document."""
-    return _read_files()["reference.html"].respond(scope)
+    return page_response(scope, "reference.html")

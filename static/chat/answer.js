@@ -70,7 +70,7 @@ const APPLY = {
 export function endAnswer(answer, failure) {
   if (failure.name === "AbortError") answer.state = "stopped";
   else if (answer.state === "streaming") answer.state = "cut";
-  else applyEvent(answer, { type: "error", error: { code: "unreachable", message: "The gateway cannot be reached." } });
+  else applyEvent(answer, { type: "error", error: { code: "unreachable" } });
 }
 
 /** An answer that was open when the page was left will not go on: it is cut. */

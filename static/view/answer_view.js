@@ -6,6 +6,7 @@ import { make } from "./elements.js";
 import { showFacts } from "./facts.js";
 import { GrowingMarkdown } from "./growing_markdown.js";
 import { showEnding, showRestart } from "./notices.js";
+import { say } from "../words.js";
 
 export class AnswerView {
   element;
@@ -22,16 +23,16 @@ export class AnswerView {
     const thoughts = make("div", { class: "thoughts", dir: "auto" });
     this.#parts = {
       notices: make("div", { class: "notices" }),
-      thinking: make("details", { class: "thinking", hidden: true }, make("summary", {}, "Thinking"), thoughts),
+      thinking: make("details", { class: "thinking", hidden: true }, make("summary", {}, say("answer.thinking")), thoughts),
       thoughts,
       text: make("div", { class: "markdown" }),
-      waiting: make("p", { class: "waiting" }, make("span", { class: "pulse" }), " Waiting for the first word"),
+      waiting: make("p", { class: "waiting" }, make("span", { class: "pulse" }), " ", say("answer.waiting")),
       problem: make("div", { class: "problems" }),
       facts: make("footer", { class: "facts", hidden: true }),
     };
     const { notices, thinking, text, waiting, problem, facts } = this.#parts;
     this.#markdown = new GrowingMarkdown(text, () => this.#close());
-    const heading = make("h2", { class: "visually-hidden" }, "Answer");
+    const heading = make("h2", { class: "visually-hidden" }, say("answer"));
     this.element = make("article", { class: "answer" }, heading, notices, thinking, text, waiting, problem, facts);
     this.element.setAttribute("aria-busy", "true");
     this.draw();

@@ -3,6 +3,7 @@
 import { visibleMarkdown } from "../text/invisible.js";
 import { announce } from "./announcer.js";
 import { icon, iconButton, make } from "./elements.js";
+import { say } from "../words.js";
 
 const SHOWN_MILLISECONDS = 1500;
 
@@ -10,7 +11,7 @@ const SHOWN_MILLISECONDS = 1500;
 export function copyButton(label, text, name = "copy") {
   const button = iconButton(name, label, async () => {
     const isCopied = await copy(text());
-    announce(isCopied ? "Copied" : "The browser does not allow copying");
+    announce(say(isCopied ? "copied" : "copied.not"));
     if (isCopied) showDone(button, name);
   });
   return button;

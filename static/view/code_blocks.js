@@ -3,6 +3,7 @@
 import { grammarFor, highlight, isLoaded, loadGrammar } from "../text/highlighter.js";
 import { copyButton } from "./clipboard.js";
 import { make } from "./elements.js";
+import { say } from "../words.js";
 
 // A grammar may look ahead from each character to the end of its line, or of its white space: such code stays plain.
 const LONGEST_COLOURED = 20_000; // characters
@@ -12,11 +13,11 @@ const COSTLY = /[^\n]{500}|\s{100}/;
 export function dressCodeBlocks(root) {
   for (const code of root.querySelectorAll("pre > code")) {
     const pre = code.parentElement;
-    const language = /\blanguage-(\S+)/.exec(code.className)?.[1] ?? "text";
+    const language = /\blanguage-(\S+)/.exec(code.className)?.[1] ?? say("code.text");
     pre.dir = "ltr";
     pre.tabIndex = 0; // so that it can be scrolled by keyboard
     pre.setAttribute("role", "region");
-    pre.setAttribute("aria-label", `Code, ${language}`);
+    pre.setAttribute("aria-label", say("code.label", { language }));
     const figure = make("figure", { class: "code" });
     pre.replaceWith(figure);
     figure.append(makeHeading(code, language), pre);
@@ -29,7 +30,7 @@ function makeHeading(code, language) {
     "figcaption",
     {},
     make("span", {}, language),
-    copyButton("Copy code", () => code.textContent),
+    copyButton(say("code.copy"), () => code.textContent),
   );
 }
 

@@ -1,6 +1,7 @@
 // Asks the reader something, in a dialog of the page.
 
 import { find, make } from "./elements.js";
+import { say } from "../words.js";
 
 /** Resolves to whether the reader agrees. */
 export async function confirm(question, { yes }) {
@@ -8,14 +9,14 @@ export async function confirm(question, { yes }) {
 }
 
 /** Resolves to the text that the reader gives, null where the dialog was left. */
-export function askText(question, { value = "", yes = "Save", note = null, type = "text" } = {}) {
+export function askText(question, { value = "", yes = say("dialog.save"), note = null, type = "text" } = {}) {
   const input = make("input", { type, "aria-label": question, autocomplete: "off", dir: "auto" });
   input.value = value;
   return open(question, { yes, input, note });
 }
 
 function open(question, { yes, input = null, note = null, isDanger = false }) {
-  const cancel = make("button", { type: "button" }, "Cancel");
+  const cancel = make("button", { type: "button" }, say("dialog.cancel"));
   const agree = make("button", { class: isDanger ? "danger" : "primary" }, yes);
   const parts = [make("h2", { id: "asked" }, question), note && make("p", {}, note), input].filter(Boolean);
   const form = make("form", { method: "dialog" }, ...parts, make("div", { class: "row" }, cancel, agree));

@@ -14,13 +14,13 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** One of icons.svg, for the eye alone. */
+/** One of the page's icons, for the eye alone. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   const use = document.createElementNS(SVG, "use");
   svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
-  use.setAttribute("href", `static/icons.svg#${name}`);
+  use.setAttribute("href", `#icon-${name}`);
   svg.append(use);
   return svg;
 }

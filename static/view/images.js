@@ -2,6 +2,7 @@
 
 import { announce } from "./announcer.js";
 import { iconButton, make } from "./elements.js";
+import { say } from "../words.js";
 
 const MEDIA_TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp"]; // what the gateway takes
 
@@ -16,7 +17,7 @@ export class Images {
   /** Takes the images among these files, and says what it does not take. */
   async attach(files) {
     const images = [...files].filter(({ type }) => MEDIA_TYPES.includes(type));
-    if (images.length < files.length) announce("Only PNG, JPEG, GIF and WebP images can be attached");
+    if (images.length < files.length) announce(say("ask.refused"));
     this.#attached.push(...(await Promise.all(images.map(readImage))));
     this.#show();
   }
@@ -40,7 +41,7 @@ export class Images {
 
   #thumbnail(image) {
     const picture = make("img", { src: `data:${image.mediaType};base64,${image.data}`, alt: image.name });
-    const remove = iconButton("close", `Remove ${image.name}`, () => {
+    const remove = iconButton("close", say("ask.remove", { name: image.name }), () => {
       this.#attached = this.#attached.filter((other) => other !== image);
       this.#show();
     });

@@ -2,19 +2,18 @@
 
 import { copyButton } from "./clipboard.js";
 import { icon, make } from "./elements.js";
+import { say } from "../words.js";
 
 const ENDINGS = {
-  length: "The answer has reached the model's limit of length.",
-  content_filter: "The provider's content filter, or the model itself, has ended the answer here.",
-  tool_calls: "The model asked for a tool, and this page has none.",
+  length: "ending.length",
+  content_filter: "ending.content_filter",
+  tool_calls: "ending.tool_calls",
 };
 
 /** Says that the answer was begun anew, and by which model. */
 export function showRestart({ from, to, reason, partialChars }, place) {
-  const broke = `Begun anew: ${from} broke off after ${count(partialChars, "character")} (${reason})`;
-  place.replaceChildren(
-    make("p", { class: "notice" }, icon("retry"), make("span", {}, `${broke}, and ${to} answered from the start.`)),
-  );
+  const words = say("ending.restarted", { from, to, reason, count: partialChars });
+  place.replaceChildren(make("p", { class: "notice" }, icon("retry"), make("span", {}, words)));
 }
 
 /** Says how the answer ended, where it did not simply end well. */
@@ -24,11 +23,10 @@ export function showEnding(answer, place, actions) {
 
 function describeEnding(answer, actions) {
   if (answer.state === "failed") return [failure(answer, actions)];
-  if (answer.state === "cut")
-    return [flaw("Cut: the stream stopped before its end. This answer is not whole.", actions)];
-  if (answer.state === "stopped") return [flaw("Stopped. This answer is not whole.", actions)];
+  if (answer.state === "cut") return [flaw(say("ending.cut"), actions)];
+  if (answer.state === "stopped") return [flaw(say("ending.stopped"), actions)];
   const ending = ENDINGS[answer.end?.finishReason];
-  return ending ? [make("p", { class: "notice" }, icon("warning"), make("span", {}, ending))] : [];
+  return ending ? [make("p", { class: "notice" }, icon("warning"), make("span", {}, say(ending)))] : [];
 }
 
 function flaw(words, actions) {
@@ -36,19 +34,25 @@ function flaw(words, actions) {
 }
 
 function failure({ error, text, requestId }, actions) {
-  const kept = text ? make("p", { class: "cut" }, "The text above is cut: it is not the whole answer.") : null;
-  const words = make("div", {}, make("p", { class: "message" }, error.message), kept, details(error, requestId));
+  const kept = text ? make("p", { class: "cut" }, say("ending.kept")) : null;
+  const words = make("div", {}, make("p", { class: "message" }, errorMessage(error)), kept, details(error, requestId));
   return make("div", { class: "problem" }, icon("warning"), words, retryButton(actions));
 }
 
+/** What happened, for a person: the gateway's message, or the page's own if no gateway answered. */
+export function errorMessage({ code, message }) {
+  if (code === "unreachable") return say("error.unreachable");
+  return code.startsWith("http_") ? say("error.status", { status: code.slice("http_".length) }) : message;
+}
+
 function details(error, requestId) {
-  const wait = error.retry_after ? ` · can be tried again in ${error.retry_after} s` : "";
+  const wait = error.retry_after ? ` · ${say("error.wait", { seconds: error.retry_after })}` : "";
   const list = make("p", { class: "details" }, make("code", {}, error.code), wait);
   if (requestId)
     list.append(
-      " · request ",
+      ` · ${say("error.request")} `,
       make("code", {}, requestId),
-      copyButton("Copy request id", () => requestId),
+      copyButton(say("error.copy_request"), () => requestId),
     );
   for (const { model, code } of error.attempts ?? [])
     list.append(make("span", { class: "attempt" }, `${model}: ${code}`));
@@ -56,6 +60,4 @@ function details(error, requestId) {
 }
 
 const retryButton = ({ retry }) =>
-  make("button", { type: "button", class: "retry", onclick: retry }, icon("retry"), "Try again");
-
-const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+  make("button", { type: "button", class: "retry", onclick: retry }, icon("retry"), say("answer.retry"));

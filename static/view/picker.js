@@ -3,9 +3,9 @@
 import { askHealth, askProvider } from "../chat/gateway.js";
 import { choices } from "../chat/kept.js";
 import { find } from "./elements.js";
+import { say } from "../words.js";
 
 const ASK_MILLISECONDS = 30_000;
-const WORDS = { OK: "healthy", DEGRADED: "some requests fail", ERROR: "requests fail", UNKNOWN: "not asked yet" };
 const REMEMBERED = "provider";
 
 export class Picker {
@@ -33,7 +33,7 @@ export class Picker {
   async refresh() {
     const health = await askHealth();
     if (health) this.#showProviders(health);
-    else this.#say("ERROR", "The gateway cannot be reached");
+    else this.#show("ERROR", say("provider.unreachable"));
   }
 
   #choose() {
@@ -45,7 +45,7 @@ export class Picker {
     const chosen = this.provider || choices.get(REMEMBERED);
     this.#states = new Map(providers.map(({ name, state }) => [name, state]));
     const options = providers.map(
-      ({ name, state }) => new Option(`${name}${isWell(state) ? "" : ` — ${WORDS[state]}`}`, name),
+      ({ name, state }) => new Option(isWell(state) ? name : withState("provider.option", name, state), name),
     );
     this.#select.replaceChildren(...options);
     if (this.#states.has(chosen)) this.#select.value = chosen;
@@ -55,8 +55,8 @@ export class Picker {
 
   #showHealth() {
     const state = this.#states.get(this.provider);
-    if (state) this.#say(state, `${this.provider}: ${WORDS[state]}`);
-    else this.#say("ERROR", "No provider is configured");
+    if (state) this.#show(state, withState("provider.state", this.provider, state));
+    else this.#show("ERROR", say("provider.none"));
     this.#showModels(this.provider);
   }
 
@@ -68,7 +68,7 @@ export class Picker {
     find("models").textContent = report?.model?.default ? describeModels(report.model) : "";
   }
 
-  #say(state, words) {
+  #show(state, words) {
     this.#health.dataset.state = state;
     this.#health.title = words;
     find("health-words").textContent = words;
@@ -76,8 +76,9 @@ export class Picker {
 }
 
 function describeModels({ default: first, fallback }) {
-  const then = fallback ? ` Should it fail before its first word, ${fallback} steps in, and you are told.` : "";
-  return `${first} answers.${then}`;
+  const key = fallback ? "provider.answers.fallback" : "provider.answers";
+  return say(key, { model: first, fallback });
 }
 
+const withState = (key, provider, state) => say(key, { provider, state: say(`provider.${state}`) });
 const isWell = (state) => state === "OK" || state === "UNKNOWN";

@@ -3,6 +3,7 @@
 import { copyButton } from "./clipboard.js";
 import { fitHeight, submitsOnEnter } from "./text_area.js";
 import { iconButton, make } from "./elements.js";
+import { say } from "../words.js";
 
 export class QuestionView {
   element;
@@ -19,26 +20,26 @@ export class QuestionView {
 
   #show() {
     const { text, images } = this.#turn;
-    const heading = make("h2", { class: "visually-hidden" }, "Question");
+    const heading = make("h2", { class: "visually-hidden" }, say("question"));
     const bubble = make("div", { class: "bubble", dir: "auto" }, ...images.map(picture), make("p", {}, text));
     this.element.replaceChildren(heading, bubble, this.#buttons());
   }
 
   #buttons() {
-    const edit = iconButton("edit", "Edit question", () => this.#edit());
+    const edit = iconButton("edit", say("question.edit"), () => this.#edit());
     return make(
       "div",
       { class: "actions" },
       edit,
-      copyButton("Copy question", () => this.#turn.text),
+      copyButton(say("question.copy"), () => this.#turn.text),
     );
   }
 
   #edit() {
-    const area = make("textarea", { "aria-label": "Edit question", dir: "auto", rows: 1 });
-    const send = make("button", { class: "primary" }, "Send");
-    const cancel = make("button", { type: "button", onclick: () => this.#close() }, "Cancel");
-    const note = make("span", { class: "hint" }, "What follows this question is dropped.");
+    const area = make("textarea", { "aria-label": say("question.edit"), dir: "auto", rows: 1 });
+    const send = make("button", { class: "primary" }, say("ask.send"));
+    const cancel = make("button", { type: "button", onclick: () => this.#close() }, say("dialog.cancel"));
+    const note = make("span", { class: "hint" }, say("question.edit.note"));
     const form = make("form", { class: "edit" }, area, make("div", { class: "row" }, note, cancel, send));
     area.value = this.#turn.text;
     area.addEventListener("input", () => fitHeight(area));
@@ -60,4 +61,4 @@ export class QuestionView {
 }
 
 const picture = ({ mediaType, data, name }) =>
-  make("img", { src: `data:${mediaType};base64,${data}`, alt: name || "Attached image" });
+  make("img", { src: `data:${mediaType};base64,${data}`, alt: name || say("ask.image") });

@@ -1,6 +1,7 @@
 // The list of conversations, and what can be done with each.
 
 import { find, iconButton, make } from "./elements.js";
+import { say } from "../words.js";
 
 const DAY = 86_400_000;
 
@@ -31,7 +32,7 @@ export class Sidebar {
     const found = this.#summaries.filter(({ title }) => title.toLowerCase().includes(wanted));
     const groups = Object.entries(Object.groupBy(found, ({ updatedAt }) => age(updatedAt)));
     this.#list.replaceChildren(...groups.flatMap(([name, group]) => this.#group(name, group)));
-    if (!found.length) this.#list.append(make("li", { class: "hint" }, wanted ? "None is called that." : "None yet."));
+    if (!found.length) this.#list.append(make("li", { class: "hint" }, say(wanted ? "list.none_found" : "list.empty")));
   }
 
   #group(name, summaries) {
@@ -47,7 +48,7 @@ export class Sidebar {
       { type: "button", class: "open", dir: "auto", "aria-current": isCurrent && "page", onclick },
       summary.title,
     );
-    const more = iconButton("more", `More for ${summary.title}`, () => this.#openMenu(summary, more), {
+    const more = iconButton("more", say("list.more", { title: summary.title }), () => this.#openMenu(summary, more), {
       class: "quiet more",
     });
     return make("li", { class: isCurrent ? "row current" : "row" }, open, more);
@@ -73,6 +74,6 @@ export class Sidebar {
 
 function age(time) {
   const days = Math.floor((new Date().setHours(0, 0, 0, 0) - time) / DAY) + 1;
-  if (days <= 0) return "Today";
-  return days <= 7 ? "Last seven days" : "Earlier";
+  if (days <= 0) return say("list.today");
+  return say(days <= 7 ? "list.week" : "list.earlier");
 }

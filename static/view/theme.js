@@ -3,6 +3,7 @@
 import { choices } from "../chat/kept.js";
 import { announce } from "./announcer.js";
 import { find } from "./elements.js";
+import { say } from "../words.js";
 
 const THEME = "theme";
 const root = document.documentElement;
@@ -18,5 +19,5 @@ const isDark = () =>
 function choose(theme) {
   root.dataset.theme = theme;
   choices.set(THEME, theme);
-  announce(`The page is ${theme} now`);
+  announce(say(`theme.chosen.${theme}`));
 }

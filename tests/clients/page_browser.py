@@ -36,7 +36,13 @@ _ARGUMENTS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # a name is never looked up: all there is, is loopback
 ]
 _TWO_FRAMES = "new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"  # all is laid out
+_SCRIPT = 'document.querySelector("script[type=module]").src'
 VENDORS = ("gpt", "claude", "gemini", "groq")
+
+
+def load_module(path: str) -> str:
+    """JavaScript that gives one of the page's modules: the very one that the page uses."""
+    return f"(await import(new URL('{path}', {_SCRIPT})))"
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from tests.gateways.scripted import scripted_gateway
+from web.page_files import make_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,7 +43,7 @@ def policy(response: httpx.Response) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/static/index.html", "/docs", "/static/page.js", "/static/icons.svg"]
+    "path", ["/", "/static/index.html", "/docs", "/static/page.js", "/static/favicon.svg"]
 )
 async def test_page_runs_its_own_files_alone(client: httpx.AsyncClient, path: str) -> None:
     """The content policy allows no inline code, no other host, no framing, and HTML from the sanitiser alone."""
@@ -72,6 +74,50 @@ async def test_file_that_is_known_is_not_sent_again(client: httpx.AsyncClient) -
         304,
         b"",
     )
+
+
+async def test_version_is_cached_for_good(client: httpx.AsyncClient) -> None:
+    """The page names its files by a version that changes with any of them: they need not be asked for again."""
+    page = (await client.get("/")).text
+    (version,) = set(re.findall(r'="static/([^/"]+)/', page))
+    first = await client.get(f"/static/{version}/view/thread.js")
+    assert first.headers["cache-control"] == "max-age=31536000, immutable"
+    assert first.content == (STATIC / "view" / "thread.js").read_bytes()
+    tag = {"If-None-Match": first.headers["etag"]}
+    assert (await client.get(f"/static/{version}/view/thread.js", headers=tag)).status_code == 304
+    for name in ("index.html", "reference.html", "nowhere.js", ""):
+        assert (await client.get(f"/static/{version}/{name}")).status_code == 404
+
+
+async def test_file_of_another_version_is_kept_nowhere(client: httpx.AsyncClient) -> None:
+    """While workers are replaced a page may ask the other one for its files."""
+    response = await client.get(f"/static/{'0' * 16}/page.js")
+    assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")
+    assert (await client.get(f"/static/{'0' * 15}/page.js")).status_code == 404
+
+
+def test_version_changes_with_any_file() -> None:
+    """With its content, its name and its place among the others."""
+    files = {"a.js": b"1", "b.js": b"23"}
+    changed = [
+        {"a.js": b"1", "b.js": b"24"},
+        {"a.js": b"12", "b.js": b"3"},
+        {"a.js": b"1", "c.js": b"23"},
+    ]
+    versions = [make_version(each) for each in (files, *changed, {"a.js": b"1"})]
+    assert len(set(versions)) == len(versions)
+
+
+async def test_page_loads_its_modules_at_once(client: httpx.AsyncClient) -> None:
+    """All that are needed for the first view, and each exists; a grammar is none of them."""
+    page = (await client.get("/")).text
+    preloaded = re.findall(r'modulepreload" href="([^"]+)', page)
+    names = {name.split("/", 2)[2] for name in preloaded}
+    assert {"page.js", "words.js", "words/en.js", "text/markdown.js", "stream.js"} <= names
+    assert not [name for name in names if "highlight/" in name and "core" not in name]
+    assert len(names) == len(preloaded)
+    for name in preloaded:
+        assert (await client.get(f"/{name}")).status_code == 200
 
 
 async def test_files_are_sent_compressed(client: httpx.AsyncClient) -> None:

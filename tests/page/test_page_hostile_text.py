@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simulator import Scripted, Thought
-from tests.clients.page_browser import simulated_page
+from tests.clients.page_browser import load_module, simulated_page
 from tests.exhaustive import exhaustive
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ CHARACTERS = {
 }  # which need a minute and more without limits; of the others a third is enough
 LONGEST_PAUSE = 5_000  # milliseconds, on a machine that has other things to do
 PAUSES = """async ([text, steps]) => {
-    const { GrowingMarkdown } = await import("/static/view/growing_markdown.js");
+    const { GrowingMarkdown } = MODULE;
     const element = document.createElement("div");
     document.getElementById("thread").replaceChildren(element);
     const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
@@ -201,7 +201,7 @@ PAUSES = """async ([text, steps]) => {
     await frame();
     isOver = true;
     return [longest, element.textContent];
-}"""
+}""".replace("MODULE", load_module("view/growing_markdown.js"))
 
 
 @pytest.mark.parametrize(

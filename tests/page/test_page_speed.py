@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from models import Text
-from tests.clients.page_browser import chat_page
+from tests.clients.page_browser import chat_page, load_module
 from tests.exhaustive import exhaustive
 from tests.gateways.scripted import answer, scripted_gateway
 
@@ -40,7 +40,7 @@ COUNT = """() => {
     }).observe(document.getElementById("thread"), { childList: true, subtree: true });
 }"""
 KEEP = """async (count) => {
-    const { openStore } = await import("/static/chat/store.js");
+    const { openStore } = MODULE;
     const store = await openStore();
     for (let number = 0; number < count; number++) {
         const turns = Array.from({ length: 5 }, () => ({
@@ -52,7 +52,7 @@ KEEP = """async (count) => {
         await store.save({ id: `c-${number}`, conversationId: null, title: `About ${number}`, provider: "gpt",
             updatedAt: number, turns });
     }
-}"""
+}""".replace("MODULE", load_module("chat/store.js"))
 SIZES = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
     .map(({ name, transferSize }) => [name, transferSize])"""
 
@@ -171,7 +171,7 @@ PIECES = [
     *("words " * 30, "- item\n" * 30, "x = 1\n" * 400, "|a|b|\n|-|-|\n" + "|1|2|\n" * 30),
 ]
 COMPARE = """async (texts) => {
-    const { GrowingMarkdown } = await import("/static/view/growing_markdown.js");
+    const { GrowingMarkdown } = MODULE;
     const show = async (steps) => {
         const element = document.createElement("div");
         document.body.append(element);
@@ -190,7 +190,7 @@ COMPARE = """async (texts) => {
         if (grown !== (await show([text]))) different.push(text);
     }
     return different;
-}"""
+}""".replace("MODULE", load_module("view/growing_markdown.js"))
 
 
 @pytest.mark.parametrize("count", [40, *exhaustive(150)])
@@ -223,6 +223,38 @@ async def test_many_conversations_are_listed(browser: Browser, tmp_path: Path) -
         await chat.page.get_by_role("button", name="About 150", exact=True).click()
         await chat.page.get_by_text("Question 150").first.wait_for()
         assert await chat.answers.count() == 5
+
+
+async def test_answer_needs_no_file(browser: Browser, tmp_path: Path) -> None:
+    """Two requests: the chat, and then the health. The icons are in the page: no gateway is needed to show them."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        for _ in range(2):
+            sent: list[str] = []
+            chat.page.on("request", lambda request, sent=sent: sent.append(request.url))
+            gateway.gpt.enqueue(*answer("A **moon**"))
+            await chat.ask_and_wait("Hello?")
+            assert len(sent) <= 3, sent
+        icons = chat.last_answer.locator(".actions .icon use")
+        for number in range(await icons.count()):
+            box = await icons.nth(number).bounding_box()
+            assert box
+            assert box["width"] > 4
+
+
+async def test_reload_asks_for_the_page_alone(browser: Browser, tmp_path: Path) -> None:
+    """Its files are cached for good: on a slow line a reload costs one request, and not fifty."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        await chat.page.reload()
+        await chat.page.locator("body[data-ready]").wait_for()
+        sizes = await chat.page.evaluate(SIZES)
+        assert len([name for name, _ in sizes if "/static/" in name]) > 30
+        assert [name for name, size in sizes if "/static/" in name and size] == []
 
 
 async def test_page_is_light(browser: Browser, tmp_path: Path) -> None:
