@@ -231,9 +231,10 @@ async def test_answer_needs_no_file(browser: Browser, tmp_path: Path) -> None:
         scripted_gateway(tmp_path) as gateway,
         chat_page(browser, gateway.running.url) as chat,
     ):
+        sent: list[str] = []
+        chat.page.on("request", lambda request: sent.append(request.url))
         for _ in range(2):
-            sent: list[str] = []
-            chat.page.on("request", lambda request, sent=sent: sent.append(request.url))
+            sent.clear()
             gateway.gpt.enqueue(*answer("A **moon**"))
             await chat.ask_and_wait("Hello?")
             assert len(sent) <= 3, sent
