@@ -17,6 +17,7 @@ from web.doors.base import Door
 from web.guards import check_key, check_operator
 from web.openapi import CHATS, HEALTH, LIVE, PROVIDER_HEALTH, OpenApiDocument
 from web.page import page_response, reference_response
+from web.page_config import page_config
 from web.security_contact import security_policy, security_text
 from web.services import Services
 
@@ -97,6 +98,12 @@ async def sentry_debug(request: Request) -> None:
 async def page(request: Request) -> Response:
     """The chat page."""
     return page_response(request.scope)
+
+
+@router.api_route("/ui/config", methods=["GET", "HEAD"], include_in_schema=False)
+async def config(request: Request) -> JSONResponse:
+    """The limits and the providers, for the chat page."""
+    return JSONResponse(page_config(_services(request)), headers={"Cache-Control": "no-store"})
 
 
 @router.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)

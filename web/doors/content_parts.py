@@ -26,7 +26,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 _BASE64_SLICE = 2**18
 _MAX_MEDIA_TYPE = 1_000  # characters, with parameters
 _NO_FETCHING = "an image_url must be a data: URL in base64; no URL is fetched on a client's behalf"
-_MEDIA_TYPES: dict[str, ImageMediaType] = {
+MEDIA_TYPES: dict[str, ImageMediaType] = {
     "image/png": "image/png",
     "image/jpeg": "image/jpeg",
     "image/jpg": "image/jpeg",
@@ -104,14 +104,14 @@ def _split_data_url(url: str, place: str) -> tuple[str, str]:
 
 
 def _check_image(media_type: str, data: str, place: str, limits: LimitOptions) -> Image:
-    if media_type not in _MEDIA_TYPES:
+    if media_type not in MEDIA_TYPES:
         raise invalid(place, "an image must be image/png, image/jpeg, image/gif or image/webp")
     size = len(data) * 3 // 4
     if size > limits.max_image_bytes:
         raise over_limit("bytes in an image", size, "MAX_IMAGE_BYTES", limits.max_image_bytes)
     if not _is_base64(data):
         raise invalid(place, "an image must be base64")
-    return Image(_MEDIA_TYPES[media_type], data)
+    return Image(MEDIA_TYPES[media_type], data)
 
 
 def _is_base64(data: str) -> bool:
