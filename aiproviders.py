@@ -17,13 +17,15 @@ from math import inf
 from typing import Any
 
 from cluster.state_store import StateStore
+from configuration import ModelAlias
 from models import NO_OPTIONS, Chat, ChatIdentity, Event, GatewayError, Prompt
 from prompt_engineering import build_prompt
 from providers.base import BaseProvider
 from providers.chain import RunningChat, run_chat
 from providers.factory import ProviderFactory
 from providers.health import ProviderHealth
-from providers.lineup import Lineup
+from providers.lineup import Lineup, Lineups
+from providers.model_names import AskedModel, ListedModel, ModelNames
 from providers.needs import find_needs
 from providers.policy import Blocked, arrange
 from streams.deadline import CancelReason, ScopeCancelledError
@@ -50,6 +52,7 @@ class Gateway:
         max_prompt_bytes: int,
         states: StateStore,
         sinks: Sequence[ChatSink],
+        aliases: Sequence[ModelAlias] = (),
     ) -> None:
         self.factory = factory
         self._reports = reports_to(sinks)
@@ -60,30 +63,39 @@ class Gateway:
         self._checks: dict[str, asyncio.Task[None]] = {}
         self._deep_checks: dict[str, float] = {}
         self._chats: set[RunningChat] = set()
-        self._lineups: dict[str, Lineup] = {}
+        self._lineups = Lineups(factory)
+        self._names = ModelNames(map(factory.settings, factory.names), aliases)
 
     def stream_chat(
-        self, name: str, chat: Chat, identity: ChatIdentity, door: str = "native"
+        self,
+        name: str,
+        chat: Chat,
+        identity: ChatIdentity,
+        door: str = "native",
+        model: str | None = None,
     ) -> AsyncGenerator[list[Event], None]:
-        """The chat's batches: a Start with the first content, deltas, an End; or a Failure."""
-        return run_chat(self._opened(name, chat, identity, door))
+        """The chat's batches: a Start with the first content, deltas, an End; or a Failure.
+
+        `name` is a provider. Its `model` is asked first, if one is given.
+        """
+        return run_chat(self._opened(AskedModel(name, model), chat, identity, door))
 
     @contextmanager
     def _opened(
-        self, name: str, chat: Chat, identity: ChatIdentity, door: str
+        self, asked: AskedModel, chat: Chat, identity: ChatIdentity, door: str
     ) -> Iterator[RunningChat]:
         """A chat and its record, for as long as it runs."""
         kept = KeptChat(chat, self._budget)
         del chat  # so that `kept` can free its memory
-        record = ChatRecorder(name, kept, identity, door, self._reports)
+        record = ChatRecorder(asked.provider, kept, identity, door, self._reports)
         running: RunningChat | None = None
         try:
             kept.reserve()
-            running = self._open_chat(name, kept, record, identity.id)
+            running = self._open_chat(asked, kept, record, identity.id)
             self._chats.add(running)
             yield running
         except Exception as error:
-            failure = _explain(error, name, running)
+            failure = _explain(error, asked.provider, running)
             record.fail(failure)
             if failure is error:
                 raise
@@ -94,6 +106,17 @@ class Gateway:
             record.close()
             kept.close()
 
+    def find_model(self, name: str) -> AskedModel:
+        """The provider of a model's name, and the model if it is to be asked first.
+
+        Raises GatewayError `unknown_provider`.
+        """
+        return self._names.find(name)
+
+    def listed_models(self) -> tuple[ListedModel, ...]:
+        """The names by which clients can ask for models."""
+        return self._names.listed()
+
     async def check_health(self, name: str, *, deep: bool = False) -> dict[str, Any]:
         """The state of one provider: from its traffic, or if that is stale from one free call.
 
@@ -103,7 +126,7 @@ class Gateway:
         """
         settings = self.factory.settings(name)
         if not settings.configured:
-            return _report(name, settings.models, ProviderHealth()) | {
+            return _report(name, settings.chain, ProviderHealth()) | {
                 "status": "ERROR",
                 "message": "This provider is not configured.",
                 "error": "provider_not_configured",
@@ -121,13 +144,12 @@ class Gateway:
             if check is None or check.done():
                 check = self._checks[name] = asyncio.create_task(_check(provider, None))
             await asyncio.wait({check}, timeout=_CHECK_WAIT_SECONDS)
-        report = _report(name, settings.models, provider.health)
+        report = _report(name, settings.chain, provider.health)
         return report | {"breaker": provider.breaker_states()}
 
     def is_demo(self, name: str) -> bool:
         """Whether the provider is simulated. Raises GatewayError `unknown_provider`."""
-        lineup = self._lineups.get(name)
-        return (lineup.settings if lineup else self.factory.settings(name)).demo
+        return self.factory.settings(name).demo
 
     def states(self) -> dict[str, str]:
         """The passive state of each supported provider; makes no request."""
@@ -146,10 +168,10 @@ class Gateway:
         await self.factory.aclose()
 
     def _open_chat(
-        self, name: str, kept: KeptChat, record: ChatRecorder, message_id: str
+        self, asked: AskedModel, kept: KeptChat, record: ChatRecorder, message_id: str
     ) -> RunningChat:
         """A chat over the models to ask. Raises GatewayError if no model can be asked."""
-        lineup = suited = self._lineups.get(name) or self._line_up(name)
+        lineup = suited = self._lineups.find(*asked)
         chat = kept.chat
         if kept.has_calls or kept.has_images or chat.options is not NO_OPTIONS:
             needs = find_needs(chat.options, has_calls=kept.has_calls, has_images=kept.has_images)
@@ -166,17 +188,6 @@ class Gateway:
         prepare = partial(self._prepare, lineup, kept)
         until = now + lineup.settings.timeouts.total
         return RunningChat(chain, kept, prepare, self._states, record, message_id, until)
-
-    def _line_up(self, name: str) -> Lineup:
-        settings = self.factory.settings(name)
-        others = [
-            other
-            for other in settings.fallback_providers
-            if self.factory.settings(other).configured
-        ]
-        providers = {each: self.factory.get(each) for each in (name, *others)}
-        self._lineups[name] = Lineup(settings, providers)
-        return self._lineups[name]
 
     def _prepare(self, lineup: Lineup, kept: KeptChat, name: str) -> tuple[BaseProvider, Prompt]:
         """The provider with this name, and the chat's prompt for it."""
@@ -204,7 +215,7 @@ def _explain(error: Exception, name: str, chat: RunningChat | None) -> Failure:
 async def _check(provider: BaseProvider, test_message: str | None) -> None:
     began = time.monotonic()
     try:
-        is_known = await provider.health_check(provider.settings.models[0], test_message)
+        is_known = await provider.health_check(provider.settings.chain[0], test_message)
     except GatewayError as error:
         if error.code != "internal_error":  # a bug of the gateway is no failure of the vendor
             provider.health.failed(error.code, "probe")

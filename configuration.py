@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from settings.conflicts import Conflict, demo_conflicts, limit_conflicts, server_conflicts
 from settings.gateway_keys import GatewayKey, new_key
+from settings.model_aliases import ModelAlias
 from settings.options import OptionGroups
 from settings.providers import (
     ProviderRow,
@@ -42,6 +43,7 @@ __all__ = [
     "ConfigurationError",
     "GatewayKey",
     "GatewayOptions",
+    "ModelAlias",
     "ProviderOptions",
     "ProviderSettings",
     "Settings",
@@ -55,9 +57,21 @@ VERSION = "1.0.0"
 
 
 _PROVIDER_ROWS = (
-    ProviderRow("gpt", "OPENAI", "gpt-6-luna", "gpt-5.6-luna", "https://api.openai.com/v1"),
     ProviderRow(
-        "claude", "ANTHROPIC", "claude-haiku-5-5", "claude-sonnet-5-5", "https://api.anthropic.com"
+        "gpt",
+        "OPENAI",
+        "gpt-6-luna",
+        "gpt-5.6-luna",
+        "https://api.openai.com/v1",
+        names=("gpt-*", "chatgpt-*", "codex-*", "o1*", "o3*", "o4*", "o5*"),
+    ),
+    ProviderRow(
+        "claude",
+        "ANTHROPIC",
+        "claude-haiku-5-5",
+        "claude-sonnet-5-5",
+        "https://api.anthropic.com",
+        names=("claude-*",),
     ),
     ProviderRow(
         "gemini",
@@ -65,6 +79,7 @@ _PROVIDER_ROWS = (
         "gemini-3.8-flash",
         "gemini-3.5-flash-lite",
         "https://generativelanguage.googleapis.com",
+        names=("gemini-*", "gemma-*"),
     ),
     ProviderRow(
         "groq",
@@ -72,6 +87,7 @@ _PROVIDER_ROWS = (
         "openai/gpt-oss-120b",
         "openai/gpt-oss-20b",
         "https://api.groq.com/openai/v1",
+        names=("openai/gpt-oss-*", "gpt-oss-*", "llama-*", "meta-llama/*", "qwen/*", "groq/*"),
     ),
     ProviderRow("local", "LOCAL", None, None, opened_by="base_url"),
 )
@@ -256,6 +272,9 @@ def _find_conflicts(settings: Settings) -> Iterator[Conflict]:
             variable = f"{provider.prefix}_FALLBACK_PROVIDERS"
             problem = f"should name other supported providers, not {', '.join(sorted(unusable))}"
             yield Conflict({variable, "SUPPORTED_PROVIDERS"}, f"{variable}: {problem}")
+    if unusable := {alias.provider for alias in settings.model_aliases} - supported:
+        problem = f"should lead to supported providers, not {', '.join(sorted(unusable))}"
+        yield Conflict({"MODEL_ALIASES", "SUPPORTED_PROVIDERS"}, f"MODEL_ALIASES: {problem}")
     yield from limit_conflicts(settings)
     for provider in settings.providers:
         if provider.address_problem:

@@ -137,6 +137,7 @@ def _lifespan(
                 max_prompt_bytes=active.max_pending_bytes,
                 states=MemoryStateStore(active.max_states, active.max_state_bytes),
                 sinks=chat_sinks(active),
+                aliases=active.model_aliases,
             )
             stack.push_async_callback(gateway.aclose)
             await gateway.factory.warm()
@@ -182,7 +183,7 @@ def _log_startup(settings: Settings, gateway: Gateway) -> None:
         logger.warning(warning)
     for provider in gateway.factory.built.values():
         ending = provider.deprecated_models()
-        for model in provider.settings.models:
+        for model in provider.settings.chain:
             if model in ending:
                 logger.warning("%s: the model %s ends on %s", provider.name, model, ending[model])
     if settings.demo_mode:

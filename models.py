@@ -150,7 +150,8 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """A client's chat, in no protocol's format. `system` has its system messages.
 
     `on_break` says what happens if an answer breaks after its first content. With "hold" the client
-    receives nothing before an answer is complete.
+    receives nothing before an answer is complete. `has_generic_prompt`: if the operator has set no
+    system prompt, the gateway's generic one is sent.
     """
 
     turns: tuple[Turn, ...]
@@ -158,6 +159,7 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     options: AnswerOptions = NO_OPTIONS
     on_break: OnBreak = "error"
     conversation_id: str | None = None  # None: one is generated
+    has_generic_prompt: bool = True
 
 
 class ChatIdentity(NamedTuple):

@@ -2,7 +2,8 @@
 
 The rules, in their order:
 
-1. System prompt: the provider's own (`<VENDOR>_SYSTEM_PROMPT`) if it is set, else the generic one;
+1. System prompt: the provider's own (`<VENDOR>_SYSTEM_PROMPT`) if it is set, else SYSTEM_PROMPT,
+   else the generic one, which clients of other vendors' protocols do not get;
    below it, after an empty line, the client's system messages in their order.
 2. Empty turns are left out: a text of white space alone is empty, an image, a call or a result is
    not. A turn of reasoning alone is empty, too.
@@ -75,13 +76,13 @@ def build_prompt(chat: Chat, system_prompt: str | None) -> Prompt:
     is_plain = kinds <= _PLAIN
     if not is_plain:
         turns = _pair_calls(turns)
-    system = combine_system(system_prompt, chat.system)
+    generic = GENERIC_SYSTEM_PROMPT if chat.has_generic_prompt else ""
+    system = combine_system(generic if system_prompt is None else system_prompt, chat.system)
     return Prompt(system, tuple(turns), chat.options, is_plain)
 
 
-def combine_system(configured: str | None, texts: Iterable[str]) -> str:
-    """Apply rule 1. If the configured prompt is an empty string, only the client's remain."""
-    first = GENERIC_SYSTEM_PROMPT if configured is None else configured
+def combine_system(first: str, texts: Iterable[str]) -> str:
+    """Apply rule 1. If the first prompt is an empty string, only the client's remain."""
     return "\n\n".join(text.strip() for text in (first, *texts) if text.strip())
 
 

@@ -67,12 +67,12 @@ class AnswerCalls:
     """Gives each call an id, and puts the pieces of each together.
 
     A call's first piece has its id and its name, the others its arguments, `{}` if there are none.
-    Pieces of a call that arrive among those of another wait until that one's arguments are complete
-    JSON, or until the answer ends. An id is made if the vendor sent none, or one that does not fit
-    or that the conversation already has.
+    What arrives among the pieces of a call, be it a piece of another call or text, waits until that
+    call's arguments are complete JSON, or until the answer ends. An id is made if the vendor sent
+    none, or one that does not fit or that the conversation already has.
     """
 
-    __slots__ = ("_calls", "_chars", "_open", "_states", "_taken")
+    __slots__ = ("_calls", "_chars", "_open", "_states", "_taken", "_waiting")
 
     def __init__(self, taken: Iterable[str], chars: int) -> None:
         """`taken` are the ids of the conversation, `chars` counts the answer's text so far."""
@@ -81,6 +81,7 @@ class AnswerCalls:
         self._states: list[tuple[int, State]] = []  # since the newest call
         self._calls: dict[int, _Call] = {}
         self._open = 0  # the place of the call whose pieces are passed on
+        self._waiting: list[Delta] = []  # what is no call, until no call is open
 
     def arrange(self, deltas: Iterable[Delta]) -> list[Event]:
         """The deltas of a batch in the order in which they may be sent."""
@@ -95,11 +96,14 @@ class AnswerCalls:
                     call.take(delta)
                     arranged += self._pass_on()
                 case _:
-                    arranged.append(delta)
+                    self._waiting.append(delta)
                     if isinstance(delta, Text):
                         self._chars += len(delta.text)
                     elif isinstance(delta, Reasoning) and delta.state:
                         self._states.append((self._chars, delta.state))
+            if self._waiting and self._is_between_calls():
+                arranged += self._waiting
+                self._waiting.clear()
         return arranged
 
     def close(self) -> list[Event]:
@@ -111,6 +115,7 @@ class AnswerCalls:
             if not "".join(call.arguments).strip():
                 call.arguments.append("{}")
             closed += self._pieces(place, call)
+        closed += self._waiting
         return closed
 
     def kept(self) -> Iterator[tuple[ToolCall, KeptState]]:
@@ -119,6 +124,14 @@ class AnswerCalls:
             if call.before or call.state:
                 whole = ToolCall(call.sent_id, call.name, "".join(call.arguments))
                 yield whole, KeptState(call.before, call.state)
+
+    def _is_between_calls(self) -> bool:
+        """Whether no call is open: what has begun is complete, and nothing waits for it."""
+        calls = list(self._calls.values())
+        if self._open == len(calls) - 1 and calls[self._open].is_complete():
+            calls[self._open].is_over = True
+            self._open += 1
+        return self._open == len(calls)
 
     def _pass_on(self) -> Iterator[ToolCallDelta]:
         """The pieces that need not wait."""

@@ -115,7 +115,12 @@ class BaseProvider(RequestParameters, ABC):
             vendor_request_id=vendor_request_id,
         )
 
+    def forget(self, model: str) -> None:
+        """Forget what is known of a model that clients asked for by its name."""
+        self.breakers.pop(model, None)
+        self.forget_options(model)
+
     def breaker_states(self) -> dict[str, str]:
         """The state of each model's breaker: closed, open or half_open."""
         now = asyncio.get_running_loop().time()
-        return {model: self.breakers[model].state(now) for model in self.settings.models}
+        return {model: self.breakers[model].state(now) for model in self.settings.chain}

@@ -114,6 +114,10 @@ class Capabilities:
             self._by_model[model] = msgspec.convert(fields, Capability)
         return self._by_model[model]
 
+    def forget(self, model: str) -> None:
+        """Forget what is kept of a model."""
+        self._by_model.pop(model, None)
+
     def fields(self, model: str) -> Iterable[Field]:
         """The fields that the rows have for the model, each once."""
         name = model.lower().removeprefix("models/").removeprefix("ft:")

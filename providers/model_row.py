@@ -26,7 +26,7 @@ def describe_model(settings: Settings, name: str) -> str:
     knowing = [
         provider.name
         for provider in settings.providers
-        if name in provider.models
+        if name in provider.chain
         or load_capabilities(provider.name, settings.capabilities_file).knows(name)
     ]
     if not knowing:

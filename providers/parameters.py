@@ -129,6 +129,13 @@ class RequestParameters:
         names = {self.client_names.get(name, name) for name in dropped}
         return tuple(sorted(names | options.reduced))
 
+    def forget_options(self, model: str) -> None:
+        """Forget what is kept of a model."""
+        self._left_out.pop(model, None)
+        self._options.pop(model, None)
+        self._accepted = {key: kept for key, kept in self._accepted.items() if key[0] != model}
+        self.capabilities.forget(model)
+
     def refused_by(
         self, error: GatewayError, asked: Prompt, model: str
     ) -> RefusedParameterError | None:

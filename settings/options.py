@@ -9,6 +9,7 @@ from pydantic import Field
 
 from settings.gateway_keys import GatewayKeys
 from settings.hosts import parse_address
+from settings.model_aliases import ModelAliases
 from settings.values import (
     CLIENT_PARAMETERS,
     ClientParameters,
@@ -75,6 +76,7 @@ class UpstreamOptions(Options):
 
     demo: Annotated[Literal["auto", "on", "off"], LowerCase] = "auto"
     system_prompt: SystemPrompt | None = None
+    model_aliases: ModelAliases = ()
     capabilities_file: Path | None = None
     anthropic_prompt_cache: Annotated[Literal["off", "5m", "1h"], LowerCase] = "off"
     openai_prompt_cache_key: bool = False

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from settings.options import OpenAIApi, OptionGroups
-from settings.values import CaFile, Count, Options, SystemPrompt, Temperature, Url, VendorKey
+from settings.values import (
+    CaFile,
+    CommaList,
+    Count,
+    ModelPattern,
+    Options,
+    SystemPrompt,
+    Temperature,
+    Url,
+    VendorKey,
+)
 
 _TIMEOUTS = ("connect", "first_content", "last_first_content", "idle", "total")
 _SPARE_CONNECTIONS = 100  # besides the streams': for health calls, and for streams that are closing
@@ -37,7 +47,7 @@ class ProviderRow(NamedTuple):
 
     `opened_by` is the variable that enables the provider: the key of a vendor, or the base URL of
     the operator's own server, which may need no key. A row without an address needs
-    <PREFIX>_BASE_URL.
+    <PREFIX>_BASE_URL. `names` are patterns of the names of the vendor's models.
     """
 
     name: str
@@ -46,6 +56,7 @@ class ProviderRow(NamedTuple):
     model_fallback: str | None
     base_url: str | None = None
     opened_by: OpenedBy = "api_key"
+    names: tuple[str, ...] = ()
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -68,6 +79,7 @@ class VendorOptions(Options):
     base_url: Url | None = None
     model_default: str | None = None
     model_fallback: str | None = None
+    models: Annotated[tuple[ModelPattern, ...], CommaList] = ()
     temperature: Temperature | None = None
     max_tokens: Count = 8192
     system_prompt: SystemPrompt | None = None
@@ -104,11 +116,12 @@ class ProviderSettings(VendorOptions):
     max_attempts: int
     max_connections: int
     opened_by: OpenedBy = "api_key"
+    names: tuple[str, ...] = ()
     demo: bool = False
 
     @property
-    def models(self) -> tuple[str, ...]:
-        """The chain of models, without duplicates."""
+    def chain(self) -> tuple[str, ...]:
+        """The default model and the fallback model, without duplicates."""
         models = (self.model_default, self.model_fallback)
         return tuple(dict.fromkeys(model for model in models if model))
 
@@ -155,5 +168,6 @@ def make_provider_settings(
         max_attempts=own.max_attempts,
         max_connections=own.max_streams + _SPARE_CONNECTIONS,
         opened_by=row.opened_by,
+        names=row.names,
         demo=demo,
     )

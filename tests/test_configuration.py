@@ -234,13 +234,11 @@ def test_each_provider_has_the_models_of_the_contract() -> None:
         "groq": ("openai/gpt-oss-120b", "openai/gpt-oss-20b"),
         "local": (),
     }
-    assert {name: load().provider(name).models for name in models} == models
+    assert {name: load().provider(name).chain for name in models} == models
 
 
 def test_fallback_that_is_the_default_model_is_no_second_model() -> None:
-    assert load(openai_model_default="m", openai_model_fallback="m").provider("gpt").models == (
-        "m",
-    )
+    assert load(openai_model_default="m", openai_model_fallback="m").provider("gpt").chain == ("m",)
 
 
 @pytest.mark.parametrize("name", VALID_PROVIDERS)
@@ -408,7 +406,7 @@ def test_provider_is_added_by_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     provider = grown.load_settings(None, newest_api_key=SECRET, newest_max_tokens=5).provider(
         "newest"
     )
-    assert (provider.configured, provider.models, provider.max_tokens) == (True, ("large",), 5)
+    assert (provider.configured, provider.chain, provider.max_tokens) == (True, ("large",), 5)
     assert set(grown.VALID_PROVIDERS) == {"newest", *VALID_PROVIDERS}
     assert grown.PROVIDER_SETTINGS["newest"]["base_url"] == "NEWEST_BASE_URL"
 

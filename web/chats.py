@@ -34,11 +34,14 @@ def chat_route(door: Door) -> Callable[[Request], Awaitable[Response]]:
 async def answer_chat(door: Door, request: Request, services: Services) -> Response:
     """The response to a chat. Raises GatewayError if the chat is not accepted."""
     settings, gateway = services.settings, services.gateway
-    provider: str = request.path_params["provider"]
+    named: str | None = request.path_params.get("provider")
     admit(request, settings.gateway_api_keys, services.streams)
-    is_demo = gateway.is_demo(provider)
-    read = partial(door.read, settings=settings)
+    if named is not None:
+        gateway.factory.settings(named)  # an unknown provider is reported before the body is read
+    read = partial(door.read, settings=settings, headers=request.headers)
     asked = await read_body(request, settings, services.bodies, read)
+    provider, model = gateway.find_model(asked.model) if named is None else (named, None)
+    is_demo = gateway.is_demo(provider)
     conversation_id = asked.chat.conversation_id or str(uuid.uuid4())
     conversation_id_context.set(conversation_id)
     identity = ChatIdentity(f"{provider}-{uuid.uuid4()}", conversation_id, request_id_context.get())
@@ -46,7 +49,7 @@ async def answer_chat(door: Door, request: Request, services: Services) -> Respo
     headers = {"X-Gateway-Provider": provider}
     if is_demo:
         headers["X-Gateway-Demo"] = "true"
-    batches = gateway.stream_chat(provider, asked.chat, identity, door.name)
+    batches = gateway.stream_chat(provider, asked.chat, identity, door.name, model)
     timeouts = _timeouts(settings, is_stream=asked.is_stream)
     return EventStreamResponse(ChatFrames(batches, encoder), timeouts, headers, services.streams)
 

@@ -49,11 +49,13 @@ _REQUEST_HEADERS = (
 _REQUEST_HEADER_PREFIXES = ("x-b3-", "x-datadog-", "x-gateway-", "x-stainless-")
 EXPOSED_HEADERS = (
     "X-Request-ID",
+    "Request-ID",
     "X-Gateway-Provider",
     "X-Gateway-Model",
     "X-Gateway-Fallback",
     "X-Gateway-Demo",
     "Retry-After",
+    "X-Should-Retry",
 )
 
 

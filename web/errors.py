@@ -34,6 +34,8 @@ def error_response(
     sent: dict[str, str] = {}
     if (seconds := retry_seconds(error)) is not None:
         sent["Retry-After"] = str(seconds)
+    # OpenAI's and Anthropic's SDKs obey this before anything else.
+    sent["X-Should-Retry"] = "true" if error.kind.retryable else "false"
     if error.provider:
         sent["X-Gateway-Provider"] = error.provider
     if error.model:

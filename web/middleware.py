@@ -26,6 +26,8 @@ _logger = logging.getLogger("gateway.web")
 class RequestIdMiddleware:
     """Puts the client's `X-Request-ID`, or a generated one, on every response and log line.
 
+    Responses have it as `Request-ID`, too.
+
     Also adds the client to the log lines, and writes the response's status to the audit log.
     """
 
@@ -41,7 +43,8 @@ class RequestIdMiddleware:
         # The server runs each request in its own task, and so in its own context.
         request_id_context.set(request_id)
         conversation_id_context.set(None)
-        header = (b"x-request-id", request_id.encode())
+        # Anthropic's SDKs read `request-id`, all others `x-request-id`.
+        headers = [(name, request_id.encode()) for name in (b"x-request-id", b"request-id")]
         access = open_access(scope, self._stranger_lines)
         has_begun = False
 
@@ -49,7 +52,7 @@ class RequestIdMiddleware:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                message["headers"] = [*message.get("headers", ()), header]
+                message["headers"] = [*message.get("headers", ()), *headers]
                 write_access(access, scope, message["status"])
             await send(message)
 

@@ -210,3 +210,37 @@ def test_ids_are_unique_and_fit(ids: list[str | None], taken: set[str]) -> None:
     sent = [one.id for one in sent_calls(*deltas, taken=sorted(taken))]
     assert len({*sent, *taken}) == len(sent) + len(taken)
     assert all(FITTING.fullmatch(call_id) for call_id in sent)
+
+
+def test_text_waits_until_the_open_call_is_complete() -> None:
+    """A protocol with blocks cannot go back to a call after a text."""
+    assert arrange([begin(0, '{"a"'), Text("so")], [piece(0, ":1}"), Text("on")], [begin(1)]) == [
+        [piece(0, "", "call_0", "tool_0"), piece(0, '{"a"')],
+        [piece(0, ":1}"), Text("so"), Text("on")],
+        [piece(1, "", "call_1", "tool_1")],
+        [piece(1, "{}")],
+    ]
+
+
+def test_text_after_a_complete_call_is_sent_at_once() -> None:
+    """Nothing can follow in that call."""
+    whole = [piece(0, "", "call_0", "tool_0"), piece(0, "{}")]
+    assert arrange([begin(0, "{}")], [Text("so")]) == [whole, [Text("so")], []]
+
+
+def test_text_after_a_call_without_arguments_comes_at_the_end() -> None:
+    """Its arguments may still come."""
+    assert arrange([begin(0)], [Text("so")], [piece(0, "{}")]) == [
+        [begin(0)],
+        [],
+        [piece(0, "{}"), Text("so")],
+        [],
+    ]
+    assert arrange([begin(0)], [Text("so")]) == [[begin(0)], [], [piece(0, "{}"), Text("so")]]
+
+
+def test_text_comes_after_calls_that_waited_for_the_open_one() -> None:
+    """The order among calls and texts is kept as far as blocks allow."""
+    sent = arrange([begin(0), begin(1, "{}"), Text("so")], [piece(0, "{}")])
+    assert [type(event) for event in sent[1]][-1] is Text
+    assert [event.index for event in sent[1][:-1] if isinstance(event, ToolCallDelta)] == [0, 1, 1]

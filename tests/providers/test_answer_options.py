@@ -328,7 +328,7 @@ def test_default_models_are_sent_by_default_only_what_their_rows_allow(
     for variables in PROVIDER_SETTINGS.values():
         for variable in variables.values():
             monkeypatch.delenv(variable, raising=False)
-    models = load_settings(None).provider(name).models
+    models = load_settings(None).provider(name).chain
     assert len(models) == 2
     for model in models:
         row = load_capabilities(name, None).of(model)

@@ -222,7 +222,7 @@ def test_default_models_have_rows(name: str, monkeypatch: pytest.MonkeyPatch) ->
     for variables in PROVIDER_SETTINGS.values():
         for variable in variables.values():
             monkeypatch.delenv(variable, raising=False)
-    models = load_settings(None).provider(name).models
+    models = load_settings(None).provider(name).chain
     assert len(models) == 2
     assert all(load_capabilities(name, None).of(model).effort for model in models)
 

@@ -102,7 +102,7 @@ async def run(provider: BaseProvider, states: StateStore, *turns: Turn) -> Answe
     """The answer to a chat with tools, as a client gathers it."""
     kept = KeptChat(Chat(turns=turns, options=OPTIONS), PromptBudget(2**28))
     kept.reserve()
-    chain = arrange([Link(provider.name, *provider.settings.models)], {}, 1, "error")
+    chain = arrange([Link(provider.name, *provider.settings.chain)], {}, 1, "error")
     until = asyncio.get_running_loop().time() + 60
     prepare = lambda _: (provider, build_prompt(kept.chat, ""))  # noqa: E731
     chat = RunningChat(chain, kept, prepare, states, make_recorder(), "id", until)

@@ -198,7 +198,7 @@ def stream(
 ) -> AsyncGenerator[list[Event], None]:
     """The batches of one chat with one provider, which begins now."""
     settings = provider.settings
-    links = [Link(provider.name, model) for model in settings.models]
+    links = [Link(provider.name, model) for model in settings.chain]
     chain = arrange(links, {}, settings.max_attempts, "restart" if restart else "error")
     until = asyncio.get_running_loop().time() + settings.timeouts.total
     kept = KeptChat(Chat(turns=prompt.turns), PromptBudget(2**28))

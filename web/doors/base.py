@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from starlette.datastructures import Headers
+
 from configuration import Settings
 from models import Chat, ChatIdentity, Event, GatewayError
 from streams.answer import Answer
@@ -19,6 +21,7 @@ class DoorRequest(NamedTuple):
     chat: Chat
     is_stream: bool  # or else the answer is one JSON object
     options: object = None  # for the door itself, to answer the chat
+    model: str = ""  # the name that is asked for, if the path names no provider
 
 
 class Reply(NamedTuple):
@@ -55,7 +58,7 @@ class Door(Protocol):
 
     name: str
 
-    def read(self, body: bytes, settings: Settings) -> DoorRequest:
+    def read(self, body: bytes, settings: Settings, headers: Headers) -> DoorRequest:
         """Decode a body. Called in a thread if the body is large. Raises GatewayError."""
 
     def encoder(self, reply: Reply) -> Encoder:

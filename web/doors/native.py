@@ -11,6 +11,7 @@ from typing import Any, Literal, assert_never
 
 import msgspec
 from msgspec import Raw
+from starlette.datastructures import Headers
 
 from configuration import Settings
 from models import (
@@ -74,7 +75,7 @@ class NativeDoor:
 
     name = "native"
 
-    def read(self, body: bytes, settings: Settings) -> DoorRequest:
+    def read(self, body: bytes, settings: Settings, headers: Headers) -> DoorRequest:  # noqa: ARG002
         """The body as strict JSON, within the limits of the settings."""
         return decode_chat(body, settings)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from configuration import Settings
@@ -49,7 +50,9 @@ def build_request(chunks: list[bytes], *headers: tuple[str, str]) -> Request:
 
 
 async def read_from(request: Request, settings: Settings, pending: PendingBodies) -> Chat:
-    asked = await read_body(request, settings, pending, partial(NATIVE.read, settings=settings))
+    asked = await read_body(
+        request, settings, pending, partial(NATIVE.read, settings=settings, headers=Headers())
+    )
     return asked.chat
 
 

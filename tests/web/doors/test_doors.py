@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from starlette.datastructures import Headers
+
     from configuration import Settings
     from models import Event
     from streams.answer import Answer
@@ -51,7 +53,7 @@ class PlainDoor:
 
     name = "plain"
 
-    def read(self, body: bytes, settings: Settings) -> DoorRequest:
+    def read(self, body: bytes, settings: Settings, headers: Headers) -> DoorRequest:
         question = body.decode().strip('"')
         if question == "bad":
             raise GatewayError("invalid_request")
