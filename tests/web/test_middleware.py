@@ -67,8 +67,8 @@ async def learn_id(*given_ids: bytes) -> str:
     start, body = await call(
         RequestIdMiddleware(echo), *((b"x-request-id", value) for value in given_ids)
     )
-    (*others, (name, value)) = start["headers"]
-    assert (others, name) == ([(b"a", b"b")], b"x-request-id")
+    (*others, (name, value), other) = start["headers"]
+    assert (others, name, other) == ([(b"a", b"b")], b"x-request-id", (b"request-id", value))
     assert body["body"] == value
     return str(value.decode())
 
