@@ -15,7 +15,15 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
-from settings.conflicts import Conflict, demo_conflicts, limit_conflicts, server_conflicts
+from settings.conflicts import (
+    Conflict,
+    address_conflicts,
+    alias_conflicts,
+    demo_conflicts,
+    fallback_conflicts,
+    limit_conflicts,
+    server_conflicts,
+)
 from settings.gateway_keys import GatewayKey, new_key
 from settings.model_aliases import ModelAlias
 from settings.options import OptionGroups
@@ -267,19 +275,10 @@ def _find_conflicts(settings: Settings) -> Iterator[Conflict]:
     yield from server_conflicts(settings)
     yield from demo_conflicts(settings, openings, unread_file, has_vendor=has_vendor)
     supported = set(settings.supported_providers)
-    for provider in settings.providers:
-        if unusable := {*provider.fallback_providers} - (supported - {provider.name}):
-            variable = f"{provider.prefix}_FALLBACK_PROVIDERS"
-            problem = f"should name other supported providers, not {', '.join(sorted(unusable))}"
-            yield Conflict({variable, "SUPPORTED_PROVIDERS"}, f"{variable}: {problem}")
-    if unusable := {alias.provider for alias in settings.model_aliases} - supported:
-        problem = f"should lead to supported providers, not {', '.join(sorted(unusable))}"
-        yield Conflict({"MODEL_ALIASES", "SUPPORTED_PROVIDERS"}, f"MODEL_ALIASES: {problem}")
+    yield from fallback_conflicts(settings.providers, supported)
+    yield from alias_conflicts(settings.model_aliases, supported)
     yield from limit_conflicts(settings)
-    for provider in settings.providers:
-        if provider.address_problem:
-            variable = f"{provider.prefix}_BASE_URL"
-            yield Conflict({variable}, f"{variable}: {provider.address_problem}")
+    yield from address_conflicts(settings.providers)
 
 
 def startup_warnings(settings: Settings) -> list[str]:

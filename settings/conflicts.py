@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
+from settings.model_aliases import ModelAlias
 from settings.options import LimitOptions, OptionGroups, ServerOptions
+from settings.providers import ProviderSettings
 
 
 class Conflict(NamedTuple):
@@ -70,3 +73,31 @@ def demo_conflicts(
             f"no vendor can be asked: set at least one of {', '.join(openings)}; or set {way_out} "
             "for simulated answers",
         )
+
+
+def fallback_conflicts(
+    providers: Iterable[ProviderSettings], supported: AbstractSet[str]
+) -> Iterator[Conflict]:
+    """A chain goes on with other providers, and only with those that are supported."""
+    for provider in providers:
+        if unusable := {*provider.fallback_providers} - (supported - {provider.name}):
+            variable = f"{provider.prefix}_FALLBACK_PROVIDERS"
+            problem = f"should name other supported providers, not {', '.join(sorted(unusable))}"
+            yield Conflict({variable, "SUPPORTED_PROVIDERS"}, f"{variable}: {problem}")
+
+
+def alias_conflicts(
+    aliases: Iterable[ModelAlias], supported: AbstractSet[str]
+) -> Iterator[Conflict]:
+    """Every alias leads to a provider that is supported."""
+    if unusable := {alias.provider for alias in aliases} - supported:
+        problem = f"should lead to supported providers, not {', '.join(sorted(unusable))}"
+        yield Conflict({"MODEL_ALIASES", "SUPPORTED_PROVIDERS"}, f"MODEL_ALIASES: {problem}")
+
+
+def address_conflicts(providers: Iterable[ProviderSettings]) -> Iterator[Conflict]:
+    """A provider has an address, and its own one."""
+    for provider in providers:
+        if provider.address_problem:
+            variable = f"{provider.prefix}_BASE_URL"
+            yield Conflict({variable}, f"{variable}: {provider.address_problem}")

@@ -43,7 +43,7 @@ async def test_own_model_that_is_asked_for_is_asked_once() -> None:
 async def test_little_is_kept_of_the_names_that_clients_send(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A client may ask for one new name of a pattern after another such as `*`; the newest are kept."""
+    """With a pattern such as `*` a client may ask for one new name after another; the newest are kept."""
     monkeypatch.setattr(lineup, "_MAX_ASKED", 2)
     names = ["a", "b", "first", "c", "d"]
     gateway = PortGateway(*[answer("Hello")] * len(names))
