@@ -15,15 +15,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
-from settings.conflicts import (
-    Conflict,
-    address_conflicts,
-    alias_conflicts,
-    demo_conflicts,
-    fallback_conflicts,
-    limit_conflicts,
-    server_conflicts,
-)
+from settings import conflicts
+from settings.conflicts import Conflict
 from settings.gateway_keys import GatewayKey, new_key
 from settings.model_aliases import ModelAlias
 from settings.options import OptionGroups
@@ -272,13 +265,13 @@ def _find_conflicts(settings: Settings) -> Iterator[Conflict]:
     """Yield each broken rule."""
     openings = [row.variable(row.opened_by) for row in _PROVIDER_ROWS]
     unread_file, has_vendor = settings.unread_file, settings.has_vendor
-    yield from server_conflicts(settings)
-    yield from demo_conflicts(settings, openings, unread_file, has_vendor=has_vendor)
+    yield from conflicts.server_conflicts(settings)
+    yield from conflicts.demo_conflicts(settings, openings, unread_file, has_vendor=has_vendor)
     supported = set(settings.supported_providers)
-    yield from fallback_conflicts(settings.providers, supported)
-    yield from alias_conflicts(settings.model_aliases, supported)
-    yield from limit_conflicts(settings)
-    yield from address_conflicts(settings.providers)
+    yield from conflicts.fallback_conflicts(settings.providers, supported)
+    yield from conflicts.alias_conflicts(settings.model_aliases, supported)
+    yield from conflicts.limit_conflicts(settings)
+    yield from conflicts.address_conflicts(settings.providers)
 
 
 def startup_warnings(settings: Settings) -> list[str]:
