@@ -75,7 +75,12 @@ class NativeDoor:
 
     name = "native"
 
-    def read(self, body: bytes, settings: Settings, headers: Headers) -> DoorRequest:  # noqa: ARG002
+    def read(
+        self,
+        body: bytes,
+        settings: Settings,
+        headers: Headers,  # noqa: ARG002
+    ) -> DoorRequest:
         """The body as strict JSON, within the limits of the settings."""
         return decode_chat(body, settings)
 
