@@ -68,7 +68,7 @@ async def handle_error(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if failure.code == "method_not_allowed":
         headers["Allow"] = _allowed_methods(request, headers.get("Allow", ""))
-    return error_response(failure, headers, find_door(route_path(request.scope)))
+    return error_response(failure, headers, find_door(route_path(request.scope), request.headers))
 
 
 async def refuse(error: GatewayError, scope: Scope, receive: Receive, send: Send) -> None:

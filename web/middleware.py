@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Iterable
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models import GatewayError
@@ -92,6 +93,6 @@ class LastResortMiddleware:
                 raise
             _logger.exception("request failed by a bug")
             report_bug(error)
-            door = find_door(route_path(scope))
+            door = find_door(route_path(scope), Headers(scope=scope))
             response = error_response(GatewayError("internal_error"), door=door)
             await response(scope, receive, send)

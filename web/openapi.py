@@ -13,11 +13,22 @@ from starlette.types import Scope
 
 from models import ERROR_KINDS
 from web.doors.native_schema import chat_schemas
-from web.openapi_examples import BROKEN, DELTA, END, RESTART, START, make_error, make_frames
+from web.openapi_examples import (
+    BROKEN,
+    CHAT_CODES,
+    DELTA,
+    END,
+    REF,
+    RESTART,
+    START,
+    error_responses,
+    make_error,
+    make_frames,
+)
+from web.openapi_openai import CHAT_COMPLETIONS, openai_schemas
 from web.stored_page import StoredPage
 
 _MAX_PREFIXES = 8  # cached; a gateway has one or two
-_REF = "#/components/schemas/{model}"
 
 _STREAM = {
     "description": (
@@ -78,24 +89,13 @@ _STREAM = {
 
 
 def _error_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """The error responses by status, with an example for each code."""
-    responses: dict[int | str, dict[str, Any]] = {}
-    for code in codes:
-        kind = ERROR_KINDS[code]
-        response = responses.setdefault(
-            kind.status,
-            {
-                "description": "",
-                "content": {"application/json": {"schema": {"$ref": _REF.format(model="Error")}}},
-            },
-        )
-        response["description"] = f"{response['description']} `{code}`: {kind.message}".strip()
-        examples = response["content"]["application/json"].setdefault("examples", {})
-        examples[code] = {"value": {"error": make_error(code)}}
-    return responses
+    """The error responses of the gateway's own paths."""
+    return error_responses(
+        "Error",
+        [(ERROR_KINDS[code].status, code, {"error": make_error(code)}) for code in codes],
+    )
 
 
-_CHAT_CODES = [code for code in ERROR_KINDS if code not in ("not_found", "method_not_allowed")]
 _PROVIDER_STATE = {
     "status": "OK",
     "provider": "gpt",
@@ -141,7 +141,7 @@ _CHAT: dict[str, Any] = {
         "Send a chat to a provider. "
         'The answer is a stream, or with `"stream": false` one JSON object.'
     ),
-    "responses": {200: _STREAM, **_error_responses(*_CHAT_CODES)},
+    "responses": {200: _STREAM, **_error_responses(*CHAT_CODES)},
     "openapi_extra": {
         "parameters": [
             {
@@ -155,14 +155,18 @@ _CHAT: dict[str, Any] = {
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": {"$ref": _REF.format(model="ChatRequest")},
+                    "schema": {"$ref": REF.format(model="ChatRequest")},
                     "example": {"messages": [{"role": "user", "content": "Say hello."}]},
                 }
             },
         },
     },
 }
-CHATS: Mapping[str, dict[str, Any]] = {"/chat/{provider}": _CHAT}  # by the route of a door's chats
+# by the route of a door's chats
+CHATS: Mapping[str, dict[str, Any]] = {
+    "/chat/{provider}": _CHAT,
+    "/v1/chat/completions": CHAT_COMPLETIONS,
+}
 HEALTH = _json_page(
     "Whether this instance accepts requests. No vendor is called, and no vendor's state matters.",
     _SYSTEM_STATE,
@@ -217,7 +221,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     """The app's OpenAPI document, with the schemas that its routes refer to."""
     document = app.openapi_schema or FastAPI.openapi(app)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas.update(chat_schemas(_REF) | {"Error": _ERROR_SCHEMA})
+    schemas.update(chat_schemas(REF) | openai_schemas() | {"Error": _ERROR_SCHEMA})
     return document
 
 

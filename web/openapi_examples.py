@@ -1,12 +1,15 @@
-"""The examples of `/openapi.json`: a chat's events, and errors."""
+"""The examples of `/openapi.json`: a chat's events, and the error responses of any door."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from models import ERROR_KINDS
+
+REF = "#/components/schemas/{model}"
+CHAT_CODES = [code for code in ERROR_KINDS if code not in ("not_found", "method_not_allowed")]
 
 START = {
     "type": "start",
@@ -96,3 +99,19 @@ BROKEN = {
 def make_frames(*events: Mapping[str, Any]) -> str:
     """Events as they are sent."""
     return "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+
+
+def error_responses(
+    schema: str, errors: Iterable[tuple[int, str, object]]
+) -> dict[int | str, dict[str, Any]]:
+    """The error responses by status. An error is a status, a code and an example of the body."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for status, code, example in errors:
+        content = {"schema": {"$ref": REF.format(model=schema)}, "examples": {}}
+        response = responses.setdefault(
+            status, {"description": "", "content": {"application/json": content}}
+        )
+        message = f"`{code}`: {ERROR_KINDS[code].message}"
+        response["description"] = f"{response['description']} {message}".strip()
+        response["content"]["application/json"]["examples"][code] = {"value": example}
+    return responses

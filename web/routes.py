@@ -11,11 +11,20 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from configuration import VERSION
 from models import GatewayError
+from providers.model_names import ListedModel
 from web.chats import chat_route
 from web.doors import DOORS
 from web.doors.base import Door
+from web.doors.model_lists import (
+    anthropic_model,
+    anthropic_models,
+    openai_model,
+    openai_models,
+    speaks_anthropic,
+)
 from web.guards import check_key, check_operator
 from web.openapi import CHATS, HEALTH, LIVE, PROVIDER_HEALTH, OpenApiDocument
+from web.openapi_openai import MODEL, MODELS
 from web.page import page_response, reference_response
 from web.page_config import page_config
 from web.security_contact import security_policy, security_text
@@ -36,6 +45,28 @@ def add_doors(router: APIRouter, doors: Mapping[str, Door]) -> None:
 
 
 add_doors(router, DOORS)
+
+
+@router.head("/v1/models", include_in_schema=False)
+@router.get("/v1/models", **MODELS)
+async def models(request: Request) -> JSONResponse:
+    """The names of models that clients can ask for."""
+    services = _services(request)
+    check_key(request, services.settings.gateway_api_keys)
+    to_list = anthropic_models if speaks_anthropic(request.headers) else openai_models
+    return JSONResponse(to_list(services.gateway.listed_models()))
+
+
+# a model's name may have slashes
+@router.head("/v1/models/{name:path}", include_in_schema=False)
+@router.get("/v1/models/{name:path}", **MODEL)
+async def model(name: str, request: Request) -> JSONResponse:
+    """One model, listed or not: whether clients can ask for it."""
+    services = _services(request)
+    check_key(request, services.settings.gateway_api_keys)
+    found = ListedModel(name, services.gateway.find_model(name).provider)
+    to_item = anthropic_model if speaks_anthropic(request.headers) else openai_model
+    return JSONResponse(to_item(found))
 
 
 # for load balancers

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 
 FRIEND = "https://chat.example.com"
 FOREIGN = "https://foreign.example.com"
+OPENAI_SDK = (
+    "authorization,content-type,idempotency-key,openai-organization,openai-project,x-stainless-arch,x-stainless-helper-method,"
+    "x-stainless-lang,x-stainless-os,x-stainless-package-version,x-stainless-retry-count,x-stainless-runtime,"
+    "x-stainless-runtime-version,x-stainless-timeout"
+)
+ANTHROPIC_SDK = (
+    "anthropic-beta,anthropic-dangerous-direct-browser-access,anthropic-version,content-type,x-api-key,x-stainless-arch,"
+    "x-stainless-lang,x-stainless-os,x-stainless-package-version,x-stainless-retry-count,x-stainless-runtime,"
+    "x-stainless-runtime-version,x-stainless-timeout"
+)
 INSTRUMENTED = "authorization,baggage,content-type,sentry-trace,traceparent,tracestate,x-request-id,x-requested-with"
 EXPOSED = {
     "x-request-id",
@@ -35,11 +45,12 @@ async def preflight(
     *,
     origin: str = FRIEND,
     method: str = "POST",
+    path: str = "/chat/gpt",
 ) -> httpx.Response:
     asks = {"Access-Control-Request-Method": method} | (
         {"Access-Control-Request-Headers": headers} if headers else {}
     )
-    return await gateway.client.options("/chat/gpt", headers={"Origin": origin} | asks)
+    return await gateway.client.options(path, headers={"Origin": origin} | asks)
 
 
 def listed(response: httpx.Response, header: str) -> set[str]:
@@ -86,6 +97,23 @@ async def test_preflight_that_asks_too_much_is_an_error_that_the_page_may_read(
     )
     assert response.headers["access-control-allow-origin"] == FRIEND
     assert "forbidden_origin" in (tmp_path / "app.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "headers"),
+    [("/v1/chat/completions", "POST", OPENAI_SDK), ("/v1/models", "GET", OPENAI_SDK),
+     ("/v1/models", "GET", ANTHROPIC_SDK), ("/v1/chat/completions", "POST", f"{OPENAI_SDK},{INSTRUMENTED}")],
+)  # fmt: skip
+async def test_preflight_of_an_sdk_in_a_page_is_answered(
+    tmp_path: Path, path: str, method: str, headers: str
+) -> None:
+    """With all the headers that the SDK adds, whose answers the page may read."""
+    async with scripted_gateway(tmp_path, cors_origins=(FRIEND,)) as gateway:
+        response = await preflight(gateway, headers, method=method, path=path)
+        read = await gateway.client.get("/v1/models", headers={"Origin": FRIEND})
+    assert response.status_code == 200
+    assert listed(response, "access-control-allow-headers") == set(headers.split(","))
+    assert read.headers["access-control-allow-origin"] == FRIEND
 
 
 async def test_any_header_is_allowed_if_the_operator_says_so(tmp_path: Path) -> None:

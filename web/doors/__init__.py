@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from starlette.datastructures import Headers
+
 from web.doors.base import Door
+from web.doors.model_lists import speaks_anthropic
 from web.doors.native import NativeDoor
+from web.doors.openai_chat import OpenAIChatDoor
 
 NATIVE = NativeDoor()
+OPENAI_CHAT = OpenAIChatDoor()
 
 # The route of each door's chats.
 DOORS: Mapping[str, Door] = {
     "/chat/{provider}": NATIVE,
+    "/v1/chat/completions": OPENAI_CHAT,
 }
 
 
-def find_door(path: str) -> Door:
-    """The door that a path belongs to; for all other paths the gateway's own."""
+def find_door(path: str, headers: Headers) -> Door:
+    """The door that a path belongs to, which shapes the errors there.
+
+    Other paths below /v1 are Anthropic's or OpenAI's; all others are the gateway's own.
+    """
     for route, door in DOORS.items():
         if path.startswith(route.partition("{")[0]):
             return door
-    return NATIVE
+    if path != "/v1" and not path.startswith("/v1/"):
+        return NATIVE
+    return DOORS.get("/v1/messages", OPENAI_CHAT) if speaks_anthropic(headers) else OPENAI_CHAT

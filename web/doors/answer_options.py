@@ -26,6 +26,7 @@ from web.doors.json_fields import ABSENT, decode_field, first_byte, invalid, is_
 from web.json_scan import over_limit
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what every vendor accepts
+_OTHER_CHOICES = ("allowed_tools", "custom", "mcp")  # which OpenAI has beside functions
 _NO_PARAMETERS = Raw(b'{"type":"object","properties":{}}')
 _MAX_STOPS = 16
 _MAX_STOP_CHARS = 1_000
@@ -145,6 +146,8 @@ def _read_choice(raw: Raw, tools: tuple[Tool, ...]) -> ToolChoice | None:
     """The choice; None without tools, among which none can be made."""
     if first_byte(raw) == b"{":
         body = decode_field(raw, _ToolBody, "tool_choice")
+        if body.type in _OTHER_CHOICES:
+            raise GatewayError("unsupported", "tool_choice: only a function can be chosen.")
         named = body.function if not is_absent(body.function) else raw
         name = decode_field(named, _NamedBody, "tool_choice").name
         if name not in {tool.name for tool in tools}:

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from models import Image, ImageMediaType, Text
+from models import GatewayError, Image, ImageMediaType, Text
 from settings.options import LimitOptions
 from web.doors.json_fields import (
     ABSENT,
@@ -36,8 +36,9 @@ MEDIA_TYPES: dict[str, ImageMediaType] = {
 
 
 class _PartBody(msgspec.Struct, gc=False):
-    type: Literal["text", "image", "image_url"]
+    type: Literal["text", "image", "image_url", "refusal", "input_audio", "file"]
     text: Raw = ABSENT
+    refusal: Raw = ABSENT
     media_type: Raw = ABSENT
     data: Raw = ABSENT
     image_url: Raw = ABSENT
@@ -67,6 +68,11 @@ def read_content(
 def _read_part(part: _PartBody, place: str, limits: LimitOptions) -> Text | Image:
     if part.type == "text":
         return Text(read_text(part.text, f"{place}.text", limits.max_message_chars))
+    if part.type == "refusal":
+        return Text(read_text(part.refusal, f"{place}.refusal", limits.max_message_chars))
+    if part.type in ("input_audio", "file"):
+        problem = "only texts and images are supported"
+        raise GatewayError("unsupported", f"{place}: {problem}.", reason="messages")
     if part.type == "image":
         media_type = _read_image(part.media_type, f"{place}.media_type", limits)
         data = _read_image(part.data, f"{place}.data", limits)

@@ -6,6 +6,7 @@ A message has the path of the value, and no value that the client sent.
 from __future__ import annotations
 
 import re
+from collections.abc import Sized
 from typing import Any
 
 import msgspec
@@ -58,6 +59,14 @@ def check_chars(chars: int, longest: int) -> None:
     """Raise GatewayError if a message has more characters than MAX_MESSAGE_CHARS."""
     if chars > longest:
         raise over_limit("characters in a message", chars, "MAX_MESSAGE_CHARS", longest)
+
+
+def check_messages(messages: Sized, most: int, place: str = "messages") -> None:
+    """Raise GatewayError if there are no messages, or more than MAX_MESSAGES, which is `most`."""
+    if not messages:
+        raise invalid(place, "is empty")
+    if len(messages) > most:
+        raise over_limit("messages", len(messages), "MAX_MESSAGES", most)
 
 
 def read_string(raw: Raw, place: str, longest: int) -> str:

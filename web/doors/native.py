@@ -6,7 +6,6 @@ A stream's event is exactly `data: <json>` and a blank line. Every event has `se
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Literal, assert_never
 
 import msgspec
@@ -32,22 +31,22 @@ from models import (
     Turn,
 )
 from streams.answer import Answer
-from streams.failure import to_failure
 from web.doors.answer_options import FIELDS, OptionFields, read_options
-from web.doors.base import EVENT_STREAM, DoorRequest, ErrorBody, Reply, retry_seconds
+from web.doors.base import EVENT_STREAM, DoorRequest, ErrorBody, Reply
 from web.doors.content_parts import read_content
+from web.doors.error_fields import error_fields
 from web.doors.json_fields import (
     ABSENT,
+    check_messages,
     decode_field,
     first_byte,
-    invalid,
     is_absent,
     read_string,
     read_text,
     size_of,
 )
 from web.doors.tool_history import StepFields, read_result, read_steps
-from web.json_scan import check_json, over_limit
+from web.json_scan import check_json
 
 _encode = msgspec.json.Encoder().encode
 
@@ -108,28 +107,6 @@ class NativeDoor:
         """The same `error` object as in a stream."""
         content = _encode({"error": error_fields(error, request_id)})
         return ErrorBody(error.kind.status, content)
-
-
-def error_fields(error: GatewayError, request_id: str) -> dict[str, Any]:
-    """The `error` object."""
-    failure = to_failure(error)
-    return {
-        "code": error.code,
-        "message": error.safe_message,
-        "status": error.kind.status,
-        "retryable": error.kind.retryable,
-        "retry_after": retry_seconds(error),
-        "reason": error.reason,
-        "provider": error.provider,
-        "model": error.model,
-        "stage": failure.stage,
-        "partial_chars": failure.sent_chars,
-        "attempts": [
-            {"model": attempt.model, "code": attempt.code} for attempt in failure.attempts
-        ],
-        "request_id": request_id,
-        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
 
 
 def _without_null_state(call: ToolCall | ToolCallDelta) -> dict[str, Any]:
@@ -223,10 +200,7 @@ def decode_chat(body: bytes, settings: Settings) -> DoorRequest:
     """
     check_json(body, max_values=settings.max_json_values, max_depth=settings.max_json_depth)
     fields = decode_field(body, _ChatBody, "")
-    if not fields.messages:
-        raise invalid("messages", "is empty")
-    if len(fields.messages) > settings.max_messages:
-        raise over_limit("messages", len(fields.messages), "MAX_MESSAGES", settings.max_messages)
+    check_messages(fields.messages, settings.max_messages)
     system, turns = _read_messages(fields.messages, settings)
     has_options = any(getattr(fields, name) is not ABSENT for name in FIELDS)
     is_stream = fields.stream is not False

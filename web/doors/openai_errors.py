@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from models import GatewayError
+from web.doors.error_fields import error_fields
 
 
 class OpenAIError(NamedTuple):
@@ -42,3 +43,10 @@ def to_openai(error: GatewayError) -> OpenAIError:
         return _SPECIAL[error.code]
     status = error.kind.status
     return OpenAIError(status, _INVALID if status < 500 else _SERVER, error.code)
+
+
+def error_object(error: GatewayError, request_id: str) -> dict[str, Any]:
+    """The `error` object, and beside it what the gateway knows of the error."""
+    words = to_openai(error)
+    facts = error_fields(error, request_id) | {"status": words.status}
+    return {"error": words.fields(facts.pop("message")), "gateway": facts}

@@ -17,6 +17,7 @@ from web.doors.json_fields import (
     read_string,
     read_text,
 )
+from web.doors.state_token import read_state, write_state
 
 _MAX_ID = 2_000  # characters: some gateways keep a vendor's opaque state in it
 
@@ -41,6 +42,17 @@ class _CallBody(_Function, gc=False):
     id: Raw = ABSENT
     function: _Function | None = None
     state: Raw = ABSENT
+    extra_content: Raw = ABSENT
+
+
+class _Google(msgspec.Struct, gc=False):
+    thought_signature: str | None = None
+
+
+class _ExtraBody(msgspec.Struct, gc=False):
+    """What Google's own server adds to a call in OpenAI's shape. Some clients send it back."""
+
+    google: _Google | None = None
 
 
 class _StateBody(msgspec.Struct, gc=False):
@@ -86,8 +98,21 @@ def _read_call(call: _CallBody, place: str, limits: LimitOptions) -> ToolCall:
         read_string(call.id, f"{place}.id", _MAX_ID),
         read_string(function.name, f"{place}.name", _MAX_ID),
         arguments,
-        None if is_absent(call.state) else _read_state(call.state, f"{place}.state", limits),
+        _read_call_state(call, place, limits),
     )
+
+
+def _read_call_state(call: _CallBody, place: str, limits: LimitOptions) -> State | None:
+    if not is_absent(call.state):
+        return _read_state(call.state, f"{place}.state", limits)
+    extra = decode_field(call.extra_content, _ExtraBody | None, f"{place}.extra_content")
+    signature = extra.google.thought_signature if extra and extra.google else None
+    return read_state(signature) if signature else None
+
+
+def write_extra_content(state: State) -> dict[str, object]:
+    """The state of a call as `extra_content`, which clients with OpenAI's protocol keep."""
+    return {"google": {"thought_signature": write_state(state)}}
 
 
 def _read_state(raw: Raw, place: str, limits: LimitOptions) -> State:

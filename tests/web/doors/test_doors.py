@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.datastructures import Headers
 
 from models import Chat, GatewayError, Text, Turn
 from tests.gateways.scripted import answer, scripted_gateway
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from starlette.datastructures import Headers
-
     from configuration import Settings
     from models import Event
     from streams.answer import Answer
@@ -29,13 +28,13 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("path", ["/chat/gpt", "/chat/unheard-of", "/", "/health", "/nowhere", ""])
 def test_every_path_has_a_door(path: str) -> None:
     """A path of no other door is answered in the gateway's own protocol."""
-    assert find_door(path) is NATIVE
+    assert find_door(path, Headers()) is NATIVE
 
 
 @pytest.mark.parametrize("route", DOORS)
 def test_door_answers_errors_on_its_own_paths(route: str) -> None:
     """The door of a route is found for its errors too, whose body names the request."""
-    door = find_door(route.format(provider="gpt"))
+    door = find_door(route.format(provider="gpt"), Headers())
     assert door is DOORS[route]
     body = door.error(GatewayError("rate_limited"), "r-1")
     assert body.status == 429
