@@ -1,4 +1,4 @@
-"""`Gateway`, with its two operations: stream a chat, and check a provider's health.
+"""`Gateway`, with its operations: stream a chat, count its tokens, check a provider's health.
 
 Knows providers only by the interface of `BaseProvider`; knows nothing of HTTP, of wires or of any
 vendor.
@@ -10,11 +10,11 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from cluster.state_store import StateStore
 from configuration import ModelAlias
@@ -35,9 +35,18 @@ from telemetry.chat_record import ChatSink, reports_to
 from telemetry.chat_recorder import ChatRecorder
 
 _TEST_MESSAGE = "Answer with the word OK."
+_NO_COUNT = "The provider has no call that counts tokens."
 _CHECK_WAIT_SECONDS = 2.0  # a check that takes longer goes on in the background
 
 _logger = logging.getLogger("gateway.chat")
+
+
+class TokenCount(NamedTuple):
+    """The input tokens of a chat, and the model that they were counted for."""
+
+    tokens: int
+    provider: str
+    model: str
 
 
 class Gateway:
@@ -117,6 +126,26 @@ class Gateway:
         """The names by which clients can ask for models."""
         return self._names.listed()
 
+    async def count_tokens(self, asked: AskedModel, chat: Chat) -> TokenCount:
+        """The input tokens of a chat, by a free call for the model that would be asked first.
+
+        Raises GatewayError: `not_found` if the vendor has no such call.
+        """
+        with closing(KeptChat(chat, self._budget)) as kept:
+            kept.reserve()
+            lineup = self._lineups.find(*asked)
+            name, model = next(iter(self._suited(lineup, kept).breakers))
+            provider, prompt = self._prepare(lineup, kept, name)
+            try:
+                tokens = await provider.count_tokens(prompt, model)
+            except GatewayError as error:
+                context = {"provider": name, "model": model, "code": error.code, **error.detail}
+                _logger.warning("tokens were not counted", extra={"context": context})
+                raise Failure(error, provider=name, model=model) from error
+        if tokens is None:
+            raise GatewayError("not_found", _NO_COUNT, provider=name, model=model)
+        return TokenCount(tokens, name, model)
+
     async def check_health(self, name: str, *, deep: bool = False) -> dict[str, Any]:
         """The state of one provider: from its traffic, or if that is stale from one free call.
 
@@ -171,23 +200,28 @@ class Gateway:
         self, asked: AskedModel, kept: KeptChat, record: ChatRecorder, message_id: str
     ) -> RunningChat:
         """A chat over the models to ask. Raises GatewayError if no model can be asked."""
-        lineup = suited = self._lineups.find(*asked)
-        chat = kept.chat
-        if kept.has_calls or kept.has_images or chat.options is not NO_OPTIONS:
-            needs = find_needs(chat.options, has_calls=kept.has_calls, has_images=kept.has_images)
-            suited = lineup.suited(needs) if needs else lineup
+        lineup = self._lineups.find(*asked)
+        suited = self._suited(lineup, kept)
         now = asyncio.get_running_loop().time()
         blocked = {
             link: Blocked(breaker.code, breaker.seconds_left(now))
             for link, breaker in suited.breakers.items()
             if breaker.open_until is not None and not breaker.admits(now)
         }
-        chain = suited.chains[chat.on_break]
+        chain = suited.chains[kept.chat.on_break]
         if blocked:
             chain = arrange(chain.links, blocked, chain.max_attempts, chain.on_break, chain.default)
         prepare = partial(self._prepare, lineup, kept)
         until = now + lineup.settings.timeouts.total
         return RunningChat(chain, kept, prepare, self._states, record, message_id, until)
+
+    def _suited(self, lineup: Lineup, kept: KeptChat) -> Lineup:
+        """The models that can do what the chat needs. Raises GatewayError `unsupported`."""
+        options = kept.chat.options
+        if not (kept.has_calls or kept.has_images or options is not NO_OPTIONS):
+            return lineup
+        needs = find_needs(options, has_calls=kept.has_calls, has_images=kept.has_images)
+        return lineup.suited(needs) if needs else lineup
 
     def _prepare(self, lineup: Lineup, kept: KeptChat, name: str) -> tuple[BaseProvider, Prompt]:
         """The provider with this name, and the chat's prompt for it."""

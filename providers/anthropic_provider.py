@@ -47,6 +47,19 @@ class AnthropicProvider(StainlessProvider):
     models_path = "/v1/models"
     models_query = "limit=1000"
     request_id_header = "request-id"
+    count_path = "/v1/messages/count_tokens"
+    counted_fields = frozenset(
+        {
+            "cache_control",
+            "messages",
+            "model",
+            "output_config",
+            "system",
+            "thinking",
+            "tool_choice",
+            "tools",
+        }
+    )
     parameter_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "output_config": ("effort",),
         "thinking": ("block_binding", "prefix_mismatch_behavior", "anthropic-beta"),

@@ -1,4 +1,6 @@
-"""`BaseProvider`: the port of one vendor. Adapters stream answers and check that a model exists.
+"""`BaseProvider`: the port of one vendor.
+
+Adapters stream answers, check that a model exists, and count the tokens of prompts.
 
 Knows nothing of HTTP towards the client, of any one vendor, and of chains of models.
 """
@@ -9,7 +11,8 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from typing import Literal, TypeVar
 
 from configuration import ProviderSettings
 from logging_config import debug_with_context
@@ -18,10 +21,13 @@ from providers.breaker import Breaker
 from providers.errors import translate
 from providers.health import ProviderHealth
 from providers.parameters import RequestParameters, fit
+from providers.states import drop_foreign_states
 from providers.wires.decoder import Batch
 from providers.wires.finish_reasons import Finish
 from streams.closing import close_stream
 from streams.deadline import CancelScope, ScopeCancelledError
+
+T = TypeVar("T")
 
 _logger = logging.getLogger("gateway.providers")
 
@@ -57,6 +63,13 @@ class BaseProvider(RequestParameters, ABC):
         that nothing is known.
         """
 
+    async def request_count(self, prompt: Prompt, model: str) -> int | None:  # noqa: ARG002
+        """The input tokens of a prompt, by the vendor's free call; None if it has none.
+
+        Raises GatewayError, or any exception of the SDK.
+        """
+        return None
+
     @abstractmethod
     async def aclose(self) -> None:
         """Close the vendor's client."""
@@ -70,19 +83,29 @@ class BaseProvider(RequestParameters, ABC):
 
         Returns False if the vendor has no free call, so that nothing is known.
         """
+        if test_message is None:
+            return await self._within_timeout(self.has_model(model))
+        return await self._within_timeout(self._generate(model, test_message))
+
+    async def count_tokens(self, prompt: Prompt, model: str) -> int | None:
+        """The input tokens of a prompt, at no cost; None if the vendor has no such call."""
+        asked = fit(prompt, self.left_out(model))
+        if not asked.is_plain:
+            asked = drop_foreign_states(asked, self.name, model)
+        return await self._within_timeout(self.request_count(asked, model))
+
+    async def _within_timeout(self, call: Awaitable[T]) -> T:
+        """What a call that is no chat returns, in the time that a chat has for first content."""
         try:
             now = asyncio.get_running_loop().time()
             with CancelScope(now + self.settings.timeouts.first_content):
-                if test_message is None:
-                    return await self.has_model(model)
-                await self._generate(model, test_message)
-                return True
+                return await call
         except ScopeCancelledError:
             raise GatewayError("upstream_timeout", reason="first_content") from None
         except Exception as error:
             raise translate(error) from error
 
-    async def _generate(self, model: str, text: str) -> None:
+    async def _generate(self, model: str, text: str) -> Literal[True]:
         """Have the model answer. A parameter that it refuses is left out, as in a chat."""
         prompt = Prompt("", (Turn("user", (Text(text),)),))
         dropped: dict[str, bool] = {}  # whether to remember it
@@ -100,7 +123,7 @@ class BaseProvider(RequestParameters, ABC):
                 dropped[refused.parameter] = refused.is_lasting
             else:
                 self.remember(model, dropped)
-                return
+                return True
             finally:
                 await close_stream(answer)
 

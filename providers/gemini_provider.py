@@ -28,6 +28,7 @@ from providers.http.client import api_key, make_http_client, make_tls_context
 from providers.model_check import has_model
 from providers.model_options import ModelOptions
 from providers.schemas.adapt import GEMINI, dropped_strict
+from providers.token_count import count_tokens
 from providers.wires.decoder import Batch
 from providers.wires.generate_content import GenerateContentDecoder
 from providers.wires.generate_content_body import to_body
@@ -106,12 +107,8 @@ class GeminiProvider(BaseProvider):
         return (*dropped, *dropped_strict(asked.options, GEMINI))
 
     async def _open(self, prompt: Prompt, model: str, message_id: str) -> RawResponse:
-        request = self._http.build_request(
-            "POST",
-            self._base_url.url(f"/{quote(_resource(model))}:streamGenerateContent", "alt=sse"),
-            content=msgspec.json.encode(self.body(prompt, model)),
-            headers={"Content-Type": "application/json", **self._request_headers()},
-        )
+        url = self._base_url.url(f"/{quote(_resource(model))}:streamGenerateContent", "alt=sse")
+        request = self._request("POST", url, self.body(prompt, model))
         response: httpx2.Response = await self._http.send(request, stream=True)
         try:
             await APIError.raise_for_async_response(response)
@@ -123,19 +120,33 @@ class GeminiProvider(BaseProvider):
 
     async def has_model(self, model: str) -> bool:
         return await has_model(
-            partial(self._get, self._base_url.url(f"/{quote(_resource(model))}")),
-            partial(self._get, self._base_url.url("/models", "pageSize=1000")),
+            partial(self._call, "GET", self._base_url.url(f"/{quote(_resource(model))}")),
+            partial(self._call, "GET", self._base_url.url("/models", "pageSize=1000")),
             model,
         )
 
-    def _request_headers(self) -> dict[str, str]:
-        return {**self._headers, "X-Request-ID": request_id_context.get()}
+    async def request_count(self, prompt: Prompt, model: str) -> int | None:
+        resource = _resource(model)
+        url = self._base_url.url(f"/{quote(resource)}:countTokens")
+        asked = {"model": resource, **self.body(prompt, model)}
+        post = partial(self._call, "POST", url, {"generateContentRequest": asked})
+        return await count_tokens(post, "totalTokens")
 
-    async def _get(self, url: str) -> object:
-        response = await self._http.get(url, headers=self._request_headers())
+    def _request(self, method: str, url: str, body: object) -> httpx2.Request:
+        headers = {**self._headers, "X-Request-ID": request_id_context.get()}
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = msgspec.json.encode(body)
+        request: httpx2.Request
+        request = self._http.build_request(method, url, content=content, headers=headers)
+        return request
+
+    async def _call(self, method: str, url: str, body: object = None) -> object:
+        response = await self._http.send(self._request(method, url, body))
         await APIError.raise_for_async_response(response)
-        body: object = response.json()
-        return body
+        content: object = response.json()
+        return content
 
     async def aclose(self) -> None:
         await self._http.aclose()

@@ -25,7 +25,7 @@ async def has_model(retrieve: Fetch, list_models: Fetch, model: str) -> bool:
     try:
         await retrieve()
     except Exception as error:
-        if not _is_no_such_call(error):
+        if not is_no_such_call(error):
             raise
         refusal = error
     else:
@@ -33,7 +33,7 @@ async def has_model(retrieve: Fetch, list_models: Fetch, model: str) -> bool:
     try:
         listed = list(_names(await list_models()))
     except Exception as error:
-        if _is_no_such_call(error):
+        if is_no_such_call(error):
             return False
         raise
     # A 404 about the model has a code; a server without the call has none.
@@ -44,7 +44,8 @@ async def has_model(retrieve: Fetch, list_models: Fetch, model: str) -> bool:
     raise refusal
 
 
-def _is_no_such_call(error: Exception) -> bool:
+def is_no_such_call(error: Exception) -> bool:
+    """Whether the vendor does not have the call, or not what it is for."""
     return translate(error).detail.get("vendor_status") in _NO_SUCH_CALL
 
 

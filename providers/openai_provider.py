@@ -71,6 +71,19 @@ class ResponsesProvider(OpenAIProvider):
     """GPT models by the Responses API."""
 
     chat_path = "/responses"
+    count_path = "/responses/input_tokens"
+    counted_fields = frozenset(
+        {
+            "input",
+            "instructions",
+            "model",
+            "parallel_tool_calls",
+            "reasoning",
+            "text",
+            "tool_choice",
+            "tools",
+        }
+    )
     to_body = staticmethod(responses_body.to_body)
     decoder = ResponsesDecoder
     parameter_names: ClassVar[Mapping[str, tuple[str, ...]]] = {

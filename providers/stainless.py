@@ -21,6 +21,7 @@ from providers.base import BaseProvider
 from providers.base_url import BaseUrl
 from providers.http.client import api_key
 from providers.model_check import has_model
+from providers.token_count import count_tokens
 from providers.wires.decoder import Batch, Decoder
 from providers.wires.vendor_stream import RawResponse, read_batches
 from telemetry.log_line import request_id_context
@@ -52,6 +53,9 @@ class StainlessProvider(BaseProvider):
     models_path: ClassVar[str] = "/models"
     models_query: ClassVar[str] = ""
     request_id_header: ClassVar[str] = "x-request-id"
+    # The call that counts tokens, if the vendor has one, and the fields of a chat that it takes.
+    count_path: ClassVar[str] = ""
+    counted_fields: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, settings: ProviderSettings, base_url: BaseUrl, client: Any) -> None:
         super().__init__(settings)
@@ -108,10 +112,7 @@ class StainlessProvider(BaseProvider):
             self._url,
             cast_to=self.response_class,
             content=msgspec.json.encode(body),
-            options={
-                "headers": {"X-Request-ID": request_id_context.get(), **self.headers(body)},
-                **self._request_options,
-            },
+            options=self._options_of(body),
             stream=True,
             stream_cls=self.stream_class,
         )
@@ -126,6 +127,25 @@ class StainlessProvider(BaseProvider):
             partial(self._client.get, list_models, cast_to=object),
             model,
         )
+
+    async def request_count(self, prompt: Prompt, model: str) -> int | None:
+        if not self.count_path:
+            return None
+        chat = self.body(prompt, model)
+        body = {name: value for name, value in chat.items() if name in self.counted_fields}
+        post = partial(
+            self._client.post,
+            self._base_url.url(self.count_path),
+            cast_to=object,
+            content=msgspec.json.encode(body),
+            options=self._options_of(body),
+        )
+        return await count_tokens(post, "input_tokens")
+
+    def _options_of(self, body: Mapping[str, object]) -> dict[str, Any]:
+        """The options of a request with this body."""
+        headers = {"X-Request-ID": request_id_context.get(), **self.headers(body)}
+        return {"headers": headers, **self._request_options}
 
     async def aclose(self) -> None:
         await self._client.close()

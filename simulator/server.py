@@ -30,7 +30,10 @@ _UNREAD_MODEL = re.compile(re.escape(UNREAD_BODY) + r"[\w~]*")
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """One call of a vendor. A model check (`is_check`) is a free call that retrieves a model."""
+    """One call of a vendor.
+
+    A check (`is_check`) is a free call: it retrieves a model, or counts the tokens of a request.
+    """
 
     provider: str
     model: str
@@ -59,10 +62,10 @@ class Simulator:
     """Serves all simulated vendors on one port.
 
     `behaviours` maps a model to its behaviour, or to a list of them: one for each call, the last
-    one for all further calls. `check_behaviours` does the same for the free calls that retrieve a
-    model. Both may be changed at any time. Other models have the behaviour that their name means
-    (`error-429`, `fault-reset`), else the default. `calls` has the latest calls, limited to
-    `remembered` because it holds their bodies.
+    one for all further calls. `check_behaviours` does the same for the free calls. Both may be
+    changed at any time. Other models have the behaviour that their name means (`error-429`,
+    `fault-reset`), else the default. `calls` has the latest calls, limited to `remembered` because
+    it holds their bodies.
     """
 
     def __init__(
@@ -115,15 +118,15 @@ class Simulator:
         }
 
     def count(self, provider: str | None = None) -> int:
-        """The chats so far, of one provider or all; model checks are not among them."""
+        """The chats so far, of one provider or all; checks are not among them."""
         return self._chats.total() if provider is None else self._chats[provider]
 
     def count_checks(self, provider: str | None = None) -> int:
-        """The model checks so far, of one provider or all."""
+        """The checks so far, of one provider or all."""
         return self._checks.total() if provider is None else self._checks[provider]
 
     async def wait_for_call(self, number: int = 1, timeout: float = 5) -> Call:  # noqa: ASYNC109
-        """Wait for the call of this number (from 1, including model checks).
+        """Wait for the call of this number (from 1, including checks).
 
         Raises TimeoutError.
         """
@@ -177,23 +180,30 @@ class Simulator:
         if path == "/__calls":
             return whole(200, _JSON, msgspec.json.encode(self.summary()))
         for wire_class in SERVED_WIRES:
-            pattern = wire_class.chat_path if request.method == "POST" else wire_class.model_path
+            posted = (wire_class.chat_path, wire_class.count_path)
+            patterns = posted if request.method == "POST" else (wire_class.model_path,)
             below = path.removeprefix(wire_class.base_path)
-            if below != path and (found := pattern.fullmatch(below)):
-                model = found.groupdict().get("model")
-                return self._answer_as(wire_class, model, connection, request)
+            for pattern in filter(None, patterns):
+                if below != path and (found := pattern.fullmatch(below)):
+                    return self._answer_as(wire_class, found, connection, request)
         return _refuse(404, f"nothing is at {path}")
 
     def _answer_as(
-        self, wire_class: type[Wire], model: str | None, connection: Connection, request: Request
+        self,
+        wire_class: type[Wire],
+        path: re.Match[str],
+        connection: Connection,
+        request: Request,
     ) -> Plan:
         """The answer in a wire's format; the model is named by the path or by the body."""
-        is_check = request.method != "POST"
+        is_check = path.re is not wire_class.chat_path
         try:
             body = msgspec.json.decode(request.body) if request.body else {}
-            model = model or str(body["model"])
+            model = path.groupdict().get("model") or str(body["model"])
             wire = wire_class(model, body)
-            plan = self._plan(wire, is_check=is_check)
+            is_count = path.re is wire_class.count_path
+            card = wire.token_count() if is_count else wire.model_card(model)
+            plan = self._plan(wire, card if is_check else None)
         except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
             return _refuse(400, f"this is no request of {wire_class.vendor}'s: {error!r}")
         client = self._clients[connection]
@@ -240,13 +250,15 @@ class Simulator:
         self.calls.append(call)
         self._called.set()
 
-    def _plan(self, wire: Wire, *, is_check: bool) -> Plan:
+    def _plan(self, wire: Wire, card: Mapping[str, object] | None) -> Plan:
+        """What the model does; a check is answered with the card."""
         model = wire.model
-        behaviour = (self.check_behaviours if is_check else self.behaviours).get(model)
+        behaviours = self.behaviours if card is None else self.check_behaviours
+        behaviour = behaviours.get(model)
         if isinstance(behaviour, list):
             behaviour = behaviour.pop(0) if len(behaviour) > 1 else behaviour[0]
-        if behaviour is None and is_check:
-            return whole(200, _JSON, msgspec.json.encode(wire.model_card(model)))
+        if behaviour is None and card is not None:
+            return whole(200, _JSON, msgspec.json.encode(card))
         named = behaviour or fault_behaviour(model) or named_behaviour(model)
         return (named or self._default).plan(wire)
 

@@ -48,6 +48,7 @@ class AnthropicWire(Wire):
     base_path = "/anthropic"
     chat_path = re.compile("/v1/messages")
     model_path = re.compile("/v1/models/(?P<model>.+)")
+    count_path = re.compile("/v1/messages/count_tokens")
     content_type = "text/event-stream; charset=utf-8"
     request_id_header = "request-id"
     heartbeat = b'event: ping\ndata: {"type": "ping"}\n\n'

@@ -62,6 +62,7 @@ class Wire(ABC):
     # below base_path, with a group `model` if the path contains the model
     chat_path: ClassVar[re.Pattern[str]]
     model_path: ClassVar[re.Pattern[str]]
+    count_path: ClassVar[re.Pattern[str] | None] = None  # of the call that counts tokens, if any
     content_type: ClassVar[str] = "text/event-stream"
     request_id_header: ClassVar[str] = "x-request-id"
     turns_key: ClassVar[str] = "messages"
@@ -138,6 +139,10 @@ class Wire(ABC):
     @abstractmethod
     def finish(self) -> bytes:
         """The finish reason and the usage, without the end mark."""
+
+    def token_count(self) -> dict[str, object]:
+        """The response of the free call that counts the tokens of a request."""
+        return {"input_tokens": self.prompt.words}
 
     @classmethod
     @abstractmethod

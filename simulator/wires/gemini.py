@@ -47,12 +47,15 @@ class GeminiWire(Wire):
     base_path = "/gemini"
     chat_path = re.compile("/v1(?:beta)?/models/(?P<model>.+):streamGenerateContent")
     model_path = re.compile("/v1(?:beta)?/models/(?P<model>.+)")
+    count_path = re.compile("/v1(?:beta)?/models/(?P<model>.+):countTokens")
     turns_key = "contents"
     parts_key = "parts"
     heartbeat = b": keep-alive\r\n\r\n"
 
     def __init__(self, model: str, body: Any) -> None:
-        super().__init__(model, _in_camel_case(body))
+        body = _in_camel_case(body)
+        counted = body.get("generateContentRequest") if isinstance(body, dict) else None
+        super().__init__(model, counted or body)
 
     def read_turn(self, turn: dict[str, Any]) -> Turn:
         parts = turn.get("parts") or ()
@@ -141,6 +144,11 @@ class GeminiWire(Wire):
         return usage | (
             {"thoughtsTokenCount": self.reasoning_tokens} if self.reasoning_tokens else {}
         )
+
+    def token_count(self) -> dict[str, object]:
+        words = self.prompt.words
+        details = [{"modality": "TEXT", "tokenCount": words}]
+        return {"totalTokens": words, "promptTokensDetails": details}
 
     @classmethod
     def model_card(cls, model: str) -> dict[str, object]:

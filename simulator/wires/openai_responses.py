@@ -19,6 +19,7 @@ class ResponsesWire(OpenAIWire):
         "It came as events of the Responses API, from `response.created` to `response.completed`."
     )
     chat_path = re.compile("/responses")
+    count_path = re.compile("/responses/input_tokens")
     turns_key = "input"
     heartbeat = b'event: keepalive\ndata: {"type":"keepalive"}\n\n'
     mark = b""
@@ -136,6 +137,9 @@ class ResponsesWire(OpenAIWire):
             "output_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
             "total_tokens": self.prompt.words + self.output_tokens,
         }
+
+    def token_count(self) -> dict[str, object]:
+        return {"object": "response.input_tokens", **super().token_count()}
 
     def _response(self, status: str, **fields: object) -> dict[str, object]:
         return {

@@ -103,16 +103,19 @@ class Asked(str):
 
 
 class ScriptedProvider(BaseProvider):
-    """Plays the next script for each request, `check` for each free check; the options are those of `make_settings`.
+    """Plays the next script for each request, `check` for each free call; the options are those of `make_settings`.
 
     A step of a script is a batch, an exception to raise, a number of seconds to wait, or something to await.
-    `history` has the requests, `closed` those whose streams were closed, `checked` the models of the free checks.
+    `history` has the requests, `closed` those whose streams were closed, `checked` the
+    models of the free checks. A prompt that is in `counted` has `tokens`.
     """
 
     parameter_names: ClassVar[Mapping[str, tuple[str, ...]]] = {"effort": ("thinking",)}
 
     def __init__(self, *scripts: list[Step], **options: Any) -> None:
         super().__init__(make_settings(**options))
+        self.tokens: int | None = None
+        self.counted: list[tuple[str, Prompt]] = []
         self.history: list[Asked] = []
         self.closed: list[Asked] = []
         self.sent: list[dict[str, object]] = []
@@ -156,10 +159,14 @@ class ScriptedProvider(BaseProvider):
     async def has_model(self, model: str) -> bool:
         """Play the check."""
         self.checked.append(model)
-        for step in self.check:
-            assert not isinstance(step, list), "a check yields nothing"
-            await self._play(step)
+        await self._play_check()
         return self.has_free_call
+
+    async def request_count(self, prompt: Prompt, model: str) -> int | None:
+        """Play the check."""
+        self.counted.append((model, prompt))
+        await self._play_check()
+        return self.tokens
 
     async def aclose(self) -> None:
         """Note the close."""
@@ -181,6 +188,11 @@ class ScriptedProvider(BaseProvider):
         if not scripts:
             raise LookupError(f"no script is left for {model}")
         return scripts.popleft()
+
+    async def _play_check(self) -> None:
+        for step in self.check:
+            assert not isinstance(step, list), "a check yields nothing"
+            await self._play(step)
 
     async def _play(self, step: Exception | float | Callable[[], Awaitable[object]]) -> None:
         if isinstance(step, Exception):
