@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import NamedTuple, assert_never
 
 from models import (
+    Delta,
     End,
     Event,
     Reasoning,
@@ -18,9 +19,14 @@ from models import (
     ToolCallDelta,
 )
 
+AnswerPart = Text | Reasoning | Refusal | ToolCall
+
 
 class Answer(NamedTuple):
-    """What a chat answered, and how it ended. `states` are those of its reasoning."""
+    """What a chat answered, and how it ended. `states` are those of its reasoning.
+
+    `parts` are the same in the order in which they came; a state ends its part of the reasoning.
+    """
 
     text: str
     reasoning: str
@@ -28,60 +34,73 @@ class Answer(NamedTuple):
     states: list[State]
     tool_calls: list[ToolCall]
     end: End
-
-
-@dataclass(slots=True)
-class _Pieces:
-    text: list[str] = field(default_factory=list)
-    reasoning: list[str] = field(default_factory=list)
-    refusal: list[str] = field(default_factory=list)
-    states: list[State] = field(default_factory=list)
-    tool_calls: list[ToolCallDelta] = field(default_factory=list)
+    parts: list[AnswerPart]
 
 
 class GatheredAnswer:
     """Gathers the pieces of the newest answer; those of one that broke are dropped."""
 
     def __init__(self) -> None:
-        self._pieces = _Pieces()
+        self._pieces: list[Delta] = []
 
     def add(self, batch: list[Event]) -> Answer | None:
         """Add a batch. Returns the answer if the batch ends it."""
         for event in batch:
             match event:
-                case Text(text):
-                    self._pieces.text.append(text)
-                case Reasoning(text, state):
-                    self._pieces.reasoning.append(text)
-                    if state:
-                        self._pieces.states.append(state)
-                case Refusal(text):
-                    self._pieces.refusal.append(text)
-                case ToolCallDelta():
-                    self._pieces.tool_calls.append(event)
+                case Text() | Reasoning() | Refusal() | ToolCallDelta():
+                    self._pieces.append(event)
                 case Start() | Restart():
-                    self._pieces = _Pieces()
+                    self._pieces = []
                 case End():
-                    pieces = self._pieces
+                    parts = join_pieces(self._pieces)
                     return Answer(
-                        text="".join(pieces.text),
-                        reasoning="".join(pieces.reasoning),
-                        refusal="".join(pieces.refusal),
-                        states=pieces.states,
-                        tool_calls=join_tool_calls(pieces.tool_calls),
+                        text="".join(part.text for part in parts if isinstance(part, Text)),
+                        reasoning="".join(
+                            part.text for part in parts if isinstance(part, Reasoning)
+                        ),
+                        refusal="".join(part.text for part in parts if isinstance(part, Refusal)),
+                        states=[
+                            part.state
+                            for part in parts
+                            if isinstance(part, Reasoning) and part.state
+                        ],
+                        tool_calls=[part for part in parts if isinstance(part, ToolCall)],
                         end=event,
+                        parts=parts,
                     )
                 case _:
                     assert_never(event)
         return None
 
 
-def join_tool_calls(pieces: list[ToolCallDelta]) -> list[ToolCall]:
-    """The calls, each of its pieces: the first has its id and its name."""
-    calls: dict[int, tuple[ToolCallDelta, list[str]]] = {}
+def join_pieces(pieces: Iterable[Delta]) -> list[AnswerPart]:
+    """The parts of an answer: adjacent pieces of one kind, or all pieces of one call."""
+    groups: dict[tuple[type, int], list[Delta]] = {}
+    kind, run = None, 0
     for piece in pieces:
-        calls.setdefault(piece.index, (piece, []))[1].append(piece.arguments)
-    return [
-        ToolCall(first.id or "", first.name or "", "".join(arguments), first.state)
-        for first, arguments in calls.values()
-    ]
+        run += kind is not type(piece)
+        kind = type(piece)
+        place = piece.index if isinstance(piece, ToolCallDelta) else run
+        groups.setdefault((kind, place), []).append(piece)
+        if isinstance(piece, Reasoning) and piece.state:
+            kind = None
+    return [_join(group) for group in groups.values()]
+
+
+def _join(pieces: list[Delta]) -> AnswerPart:
+    """One part. The first piece of a call has its id, its name and its state."""
+    text = "".join(piece.text for piece in pieces if not isinstance(piece, ToolCallDelta))
+    match pieces[-1]:
+        case Text():
+            return Text(text)
+        case Refusal():
+            return Refusal(text)
+        case Reasoning(state=state):
+            return Reasoning(text, state)
+        case ToolCallDelta():
+            calls = [piece for piece in pieces if isinstance(piece, ToolCallDelta)]
+            arguments = "".join(piece.arguments for piece in calls)
+            first = calls[0]
+            return ToolCall(first.id or "", first.name or "", arguments, first.state)
+        case other:
+            assert_never(other)

@@ -31,7 +31,7 @@ _END = End(
     timing=Timing(310, 900),
 )
 _EVENTS: list[Event] = [Start("gpt", _MODEL), Text("Hello"), _END]
-_ANSWER = Answer("Hello", "", "", [], [], _END)
+_ANSWER = Answer("Hello", "", "", [], [], _END, [Text("Hello")])
 _MODELS = [ListedModel("gpt", "gpt"), ListedModel(_MODEL, "gpt")]
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from models import Delta, Event, GatewayError, Reasoning, State, Text, ToolCall, ToolCallDelta
 from providers.answer_calls import AnswerCalls
-from streams.answer import join_tool_calls
+from streams.answer import join_pieces
 
 FITTING = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
@@ -51,7 +51,7 @@ def sent_calls(*deltas: Delta, taken: Sequence[str] = ()) -> list[ToolCall]:
         opened.add(one.index)
         assert (one.id is not None, one.name is not None) == (is_first, is_first)
         assert bool(one.arguments) != is_first
-    return join_tool_calls(pieces)
+    return [part for part in join_pieces(pieces) if isinstance(part, ToolCall)]
 
 
 def test_pieces_of_one_call_are_sent_as_they_come() -> None:

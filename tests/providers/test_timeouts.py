@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 
-from models import End, Event, GatewayError, Prompt, Reasoning, Start, ToolCallDelta
+from models import End, Event, GatewayError, Prompt, Reasoning, Start, ToolCall, ToolCallDelta
 from providers.base import BaseProvider
 from providers.wires.chat_completions import ChatCompletionsDecoder
 from providers.wires.decoder import Batch
 from providers.wires.vendor_stream import read_batches
-from streams.answer import join_tool_calls
+from streams.answer import join_pieces
 from streams.failure import Failure
 from tests.vendors.scripted_provider import (
     ScriptedProvider,
@@ -185,9 +185,9 @@ async def test_calls_that_waited_are_sent_if_the_end_mark_never_comes() -> None:
     script: list[Step] = [[*calls, ToolCallDelta(1, arguments="}")], [finish()], silence]
     events = await asyncio.wait_for(collect(ScriptedProvider(script, settle=SHORT)), 10)
     pieces = [event for event in events if isinstance(event, ToolCallDelta)]
-    assert [(call.id, call.arguments) for call in join_tool_calls(pieces)] == [
-        ("call_0", "{}"),
-        ("call_1", "{}"),
+    assert join_pieces(pieces) == [
+        ToolCall("call_0", "look", "{}"),
+        ToolCall("call_1", "stop", "{}"),
     ]
     assert isinstance(events[-1], End)
 

@@ -16,7 +16,7 @@ from models import (
     ToolCall,
     ToolCallDelta,
 )
-from streams.answer import Answer, GatheredAnswer
+from streams.answer import Answer, AnswerPart, GatheredAnswer
 
 if TYPE_CHECKING:
     from models import Event
@@ -52,7 +52,29 @@ def gather(*batches: list[Event]) -> Answer | None:
 def test_pieces_are_joined_in_their_order() -> None:
     """Text, reasoning and refusal each on their own, over all batches."""
     answer = gather([START, Reasoning("H"), Text("Hel")], [Text("lo"), Reasoning("m")], [END])
-    assert answer == Answer("Hello", "Hm", "", [], [], END)
+    parts: list[AnswerPart] = [Reasoning("H"), Text("Hello"), Reasoning("m")]
+    assert answer == Answer("Hello", "Hm", "", [], [], END, parts)
+
+
+def test_parts_are_in_the_order_in_which_they_came() -> None:
+    """A state ends its part of the reasoning; a call is one part, at the place of its first piece."""
+    first, second = State("claude", "haiku", "1"), State("claude", "haiku", "2")
+    answer = gather(
+        [START, Reasoning("H"), Reasoning("m"), Reasoning("", first), Reasoning("", second)],
+        [Text("Let me"), Text(" see."), Reasoning("Hm"), ToolCallDelta(0, "call_0", "search")],
+        [ToolCallDelta(0, arguments="{}"), ToolCallDelta(1, "call_1", "add", "{}"), END],
+    )
+    assert answer
+    assert answer.parts == [
+        Reasoning("Hm", first),
+        Reasoning("", second),
+        Text("Let me see."),
+        Reasoning("Hm"),
+        ToolCall("call_0", "search", "{}"),
+        ToolCall("call_1", "add", "{}"),
+    ]
+    assert (answer.text, answer.reasoning) == ("Let me see.", "HmHm")
+    assert answer.states == [first, second]
 
 
 def test_answer_needs_its_end() -> None:
@@ -81,4 +103,5 @@ def test_tool_calls_are_joined_by_their_index() -> None:
 def test_nothing_is_left_of_a_broken_answer() -> None:
     """A restart, or the start of another model's answer, drops what was gathered."""
     for opening in (Restart("gpt", "nova", FALLBACK, 3), Start("gpt", "nova", FALLBACK)):
-        assert gather(BROKEN, [opening, Text("Hi")], [END]) == Answer("Hi", "", "", [], [], END)
+        answer = gather(BROKEN, [opening, Text("Hi")], [END])
+        assert answer == Answer("Hi", "", "", [], [], END, [Text("Hi")])

@@ -37,7 +37,7 @@ from providers.wires.generate_content import GenerateContentDecoder
 from providers.wires.generate_content_body import to_body
 from providers.wires.generate_content_history import DUMMY_SIGNATURE
 from providers.wires.sse_reader import Frame
-from streams.answer import join_tool_calls
+from streams.answer import join_pieces
 from tests.conftest import CORPUS, CORPUS_ABSENT
 from tests.vendors.recordings import recordings
 from tests.vendors.scripted_provider import make_settings
@@ -376,7 +376,7 @@ def replay(body: dict[str, Any]) -> Prompt:
             events = [*calls.arrange(decode(*content["parts"])), *calls.close()]
             parts: list[Part] = [event for event in events if isinstance(event, Text | Reasoning)]
             pieces = [event for event in events if isinstance(event, ToolCallDelta)]
-            parts += join_tool_calls(pieces)
+            parts += [part for part in join_pieces(pieces) if isinstance(part, ToolCall)]
             ids = [part.id for part in parts if isinstance(part, ToolCall)]
             turns.append(Turn("assistant", tuple(parts)))
         else:
