@@ -25,6 +25,7 @@ from web.openapi_examples import (
     make_error,
     make_frames,
 )
+from web.openapi_messages import COUNT_TOKENS, MESSAGES
 from web.openapi_openai import CHAT_COMPLETIONS, openai_schemas
 from web.stored_page import StoredPage
 
@@ -162,11 +163,14 @@ _CHAT: dict[str, Any] = {
         },
     },
 }
-# by the route of a door's chats
+
+# By the routes of the doors' chats, and of the counts of their tokens.
 CHATS: Mapping[str, dict[str, Any]] = {
     "/chat/{provider}": _CHAT,
     "/v1/chat/completions": CHAT_COMPLETIONS,
+    "/v1/messages": MESSAGES,
 }
+TOKEN_COUNTS: Mapping[str, dict[str, Any]] = {"/v1/messages/count_tokens": COUNT_TOKENS}
 HEALTH = _json_page(
     "Whether this instance accepts requests. No vendor is called, and no vendor's state matters.",
     _SYSTEM_STATE,

@@ -13,8 +13,9 @@ from configuration import VERSION
 from models import GatewayError
 from providers.model_names import ListedModel
 from web.chats import chat_route
-from web.doors import DOORS
-from web.doors.base import Door
+from web.counts import count_route
+from web.doors import COUNTS, DOORS
+from web.doors.base import CountingDoor, Door
 from web.doors.model_lists import (
     anthropic_model,
     anthropic_models,
@@ -23,7 +24,14 @@ from web.doors.model_lists import (
     speaks_anthropic,
 )
 from web.guards import check_key, check_operator
-from web.openapi import CHATS, HEALTH, LIVE, PROVIDER_HEALTH, OpenApiDocument
+from web.openapi import (
+    CHATS,
+    HEALTH,
+    LIVE,
+    PROVIDER_HEALTH,
+    TOKEN_COUNTS,
+    OpenApiDocument,
+)
 from web.openapi_openai import MODEL, MODELS
 from web.page import page_response, reference_response
 from web.page_config import page_config
@@ -44,7 +52,14 @@ def add_doors(router: APIRouter, doors: Mapping[str, Door]) -> None:
         router.add_api_route(path, chat_route(door), methods=["POST"], **page)
 
 
+def add_counts(router: APIRouter, doors: Mapping[str, CountingDoor]) -> None:
+    """Add the routes at which clients ask for the tokens of a chat."""
+    for path, door in doors.items():
+        router.add_api_route(path, count_route(door), methods=["POST"], **TOKEN_COUNTS[path])
+
+
 add_doors(router, DOORS)
+add_counts(router, COUNTS)
 
 
 @router.head("/v1/models", include_in_schema=False)

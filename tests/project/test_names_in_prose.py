@@ -29,7 +29,6 @@ OTHERS_NAMES = {
     "gzip_types": "nginx",
     "iter_lines": "httpx",
     "network_error": "Z.ai",
-    "pause_turn": "Anthropic",
     "thinkingConfig.topK": "Gemini",
 }
 ABOUT_TESTS = (

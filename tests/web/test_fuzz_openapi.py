@@ -17,6 +17,7 @@ from schemathesis import GenerationMode, checks
 
 from main import create_app
 from models import ERROR_KINDS
+from tests.clients.named_events import read_named
 from tests.clients.simple_client import join_text, read_events
 from tests.fuzzing import fuzzed
 from tests.gateways.loopback import make_settings
@@ -111,6 +112,17 @@ def check_answer(response: httpx.Response) -> None:
     assert response.status_code < 500 or facts["code"] in DESIGNED
 
 
+def check_message(response: httpx.Response, wanted: object) -> None:
+    """The same at Anthropic's door."""
+    if wanted is True:
+        events = read_named(response.text)
+        assert events[-1] == {"type": "message_stop"}
+        pieces = [event["delta"]["text"] for event in events if "text" in event.get("delta", {})]
+        assert "".join(pieces) == TEXT
+    else:
+        assert response.json()["content"] == [{"type": "text", "text": TEXT}]
+
+
 def check_chat(response: httpx.Response, wanted: object) -> None:
     """A chat that was taken is whole, in the wire that was asked for."""
     if wanted is False:
@@ -134,6 +146,7 @@ def check_completion(response: httpx.Response, wanted: object) -> None:
 CHAT_CHECKS = {
     "POST /chat/{provider}": check_chat,
     "POST /v1/chat/completions": check_completion,
+    "POST /v1/messages": check_message,
 }
 
 

@@ -6,18 +6,26 @@ from collections.abc import Mapping
 
 from starlette.datastructures import Headers
 
-from web.doors.base import Door
+from web.doors.anthropic import AnthropicDoor
+from web.doors.base import CountingDoor, Door
 from web.doors.model_lists import speaks_anthropic
 from web.doors.native import NativeDoor
 from web.doors.openai_chat import OpenAIChatDoor
 
 NATIVE = NativeDoor()
 OPENAI_CHAT = OpenAIChatDoor()
+ANTHROPIC = AnthropicDoor()
 
 # The route of each door's chats.
 DOORS: Mapping[str, Door] = {
     "/chat/{provider}": NATIVE,
     "/v1/chat/completions": OPENAI_CHAT,
+    "/v1/messages": ANTHROPIC,
+}
+
+# The routes at which clients ask for the input tokens of a chat.
+COUNTS: Mapping[str, CountingDoor] = {
+    "/v1/messages/count_tokens": ANTHROPIC,
 }
 
 
@@ -31,4 +39,4 @@ def find_door(path: str, headers: Headers) -> Door:
             return door
     if path != "/v1" and not path.startswith("/v1/"):
         return NATIVE
-    return DOORS.get("/v1/messages", OPENAI_CHAT) if speaks_anthropic(headers) else OPENAI_CHAT
+    return ANTHROPIC if speaks_anthropic(headers) else OPENAI_CHAT

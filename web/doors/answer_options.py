@@ -105,7 +105,7 @@ def read_options(fields: OptionFields, settings: Settings) -> AnswerOptions:
         return NO_OPTIONS
     tools = _read_tools(given["tools"], settings) if "tools" in given else ()
     choice = given.get("tool_choice")
-    numbers = {name: _read_number(name, given[name]) for name in NUMBERS if name in given}
+    numbers = {name: read_number(name, given[name]) for name in NUMBERS if name in given}
     parallel, output = given.get("parallel_tool_calls"), given.get("response_format")
     stop, effort = given.get("stop"), given.get("reasoning_effort")
     return AnswerOptions(
@@ -113,7 +113,7 @@ def read_options(fields: OptionFields, settings: Settings) -> AnswerOptions:
         tool_choice=None if choice is None else _read_choice(choice, tools),
         parallel=None if parallel is None else decode_field(parallel, bool, "parallel_tool_calls"),
         output=None if output is None else _read_output(output, settings),
-        stop=() if stop is None else _read_stop(stop),
+        stop=() if stop is None else read_stop(stop),
         effort=None if effort is None else decode_field(effort, Effort, "reasoning_effort"),
         **numbers,
     )
@@ -134,10 +134,10 @@ def _read_tools(raw: Raw, limits: LimitOptions) -> tuple[Tool, ...]:
         is_nested = not is_absent(tool.function)
         place = f"{place}.function" if is_nested else place
         function = decode_field(tool.function if is_nested else body, _Function, place)
-        _check_name(function.name, f"{place}.name")
+        check_name(function.name, f"{place}.name")
         if function.name in tools:
             raise invalid(f"{place}.name", "is the name of another tool, too")
-        schema = _read_schema(function.parameters, f"{place}.parameters", limits)
+        schema = read_schema(function.parameters, f"{place}.parameters", limits)
         tools[function.name] = Tool(function.name, schema, function.description, function.strict)
     return tuple(tools.values())
 
@@ -167,14 +167,14 @@ def _read_output(raw: Raw, limits: LimitOptions) -> Output | None:
         return JsonObject()
     place = "response_format.json_schema"
     given = decode_field(body.json_schema, _SchemaBody, place)
-    _check_name(given.name, f"{place}.name")
+    check_name(given.name, f"{place}.name")
     if is_absent(given.schema):
         raise invalid(f"{place}.schema", "is absent")
-    schema = _read_schema(given.schema, f"{place}.schema", limits)
+    schema = read_schema(given.schema, f"{place}.schema", limits)
     return JsonSchema(given.name, schema, given.description, given.strict)
 
 
-def _read_schema(raw: Raw, place: str, limits: LimitOptions) -> Raw:
+def read_schema(raw: Raw, place: str, limits: LimitOptions) -> Raw:
     """A JSON schema as it was sent: an object, within the limits."""
     if is_absent(raw):
         return _NO_PARAMETERS
@@ -194,7 +194,8 @@ def _depth(value: object) -> int:
     return (1 + max(map(_depth, inner), default=0)) if isinstance(value, dict | list) else 0
 
 
-def _read_number(name: str, raw: Raw) -> Any:
+def read_number(name: str, raw: Raw) -> Any:
+    """A number of `NUMBERS`."""
     kind, lowest, highest = NUMBERS[name]
     number = decode_field(raw, kind, name)
     if not lowest <= number <= highest:
@@ -202,16 +203,18 @@ def _read_number(name: str, raw: Raw) -> Any:
     return number
 
 
-def _read_stop(raw: Raw) -> tuple[str, ...]:
+def read_stop(raw: Raw, place: str = "stop") -> tuple[str, ...]:
+    """The stop sequences: a list of them, or one."""
     is_list = first_byte(raw) == b"["
-    words = decode_field(raw, list[str], "stop") if is_list else [decode_field(raw, str, "stop")]
+    words = decode_field(raw, list[str], place) if is_list else [decode_field(raw, str, place)]
     if len(words) > _MAX_STOPS:
-        raise invalid("stop", f"has {len(words)} entries; {_MAX_STOPS} are allowed")
+        raise invalid(place, f"has {len(words)} entries; {_MAX_STOPS} are allowed")
     if any(not 0 < len(word) <= _MAX_STOP_CHARS for word in words):
-        raise invalid("stop", f"an entry must have 1 to {_MAX_STOP_CHARS} characters")
+        raise invalid(place, f"an entry must have 1 to {_MAX_STOP_CHARS} characters")
     return tuple(words)
 
 
-def _check_name(name: str, place: str) -> None:
+def check_name(name: str, place: str) -> None:
+    """Raise GatewayError if a tool or a schema cannot have this name."""
     if not NAME.fullmatch(name):
         raise invalid(place, "must be 1 to 64 letters, digits, underscores or hyphens")

@@ -71,6 +71,13 @@ class Door(Protocol):
         """The response to a request that fails before its response has begun."""
 
 
+class CountingDoor(Door, Protocol):
+    """A door whose clients can also ask for the input tokens of a chat, with the same body."""
+
+    def render_count(self, tokens: int) -> bytes:
+        """The number as JSON."""
+
+
 def retry_seconds(error: GatewayError) -> int | None:
     """After how long the client may retry, rounded up; at least 1 for a retryable 429 or 503."""
     if error.retry_after is not None:

@@ -74,17 +74,21 @@ def _read_part(part: _PartBody, place: str, limits: LimitOptions) -> Text | Imag
         problem = "only texts and images are supported"
         raise GatewayError("unsupported", f"{place}: {problem}.", reason="messages")
     if part.type == "image":
-        media_type = _read_image(part.media_type, f"{place}.media_type", limits)
-        data = _read_image(part.data, f"{place}.data", limits)
-    else:
-        url, place = part.image_url, f"{place}.image_url"
-        if first_byte(url) == b"{":
-            url = decode_field(url, _ImageUrlBody, place).url
-        media_type, data = _split_data_url(_read_image(url, place, limits), place)
+        return read_image(part.media_type, part.data, place, limits)
+    url, place = part.image_url, f"{place}.image_url"
+    if first_byte(url) == b"{":
+        url = decode_field(url, _ImageUrlBody, place).url
+    media_type, data = _split_data_url(_read_media(url, place, limits), place)
     return _check_image(media_type, data, place, limits)
 
 
-def _read_image(raw: Raw, place: str, limits: LimitOptions) -> str:
+def read_image(media_type: Raw, data: Raw, place: str, limits: LimitOptions) -> Image:
+    """An image of two fields of the object at that place."""
+    kind = _read_media(media_type, f"{place}.media_type", limits)
+    return _check_image(kind, _read_media(data, f"{place}.data", limits), place, limits)
+
+
+def _read_media(raw: Raw, place: str, limits: LimitOptions) -> str:
     """A string of an image part. Each character of base64 may be escaped."""
     if size_of(raw) > 1_000 + 3 * limits.max_image_bytes:
         raise over_limit(

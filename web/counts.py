@@ -1,0 +1,35 @@
+"""The input tokens of a chat over HTTP: counted by the vendor's free call, no model is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from web.bodies import read_body
+from web.doors.base import CountingDoor
+from web.guards import admit
+from web.services import Services
+
+
+def count_route(door: CountingDoor) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint at which a door's clients ask for the tokens of a chat."""
+
+    async def count(request: Request) -> Response:
+        return await answer_count(door, request, request.app.state.services)
+
+    return count
+
+
+async def answer_count(door: CountingDoor, request: Request, services: Services) -> Response:
+    """The response. A count holds one of the slots of MAX_STREAMS. Raises GatewayError."""
+    settings, gateway = services.settings, services.gateway
+    admit(request, settings.gateway_api_keys, services.streams)
+    read = partial(door.read, settings=settings, headers=request.headers)
+    asked = await read_body(request, settings, services.bodies, read)
+    with services.streams:
+        count = await gateway.count_tokens(gateway.find_model(asked.model), asked.chat)
+    headers = {"X-Gateway-Provider": count.provider, "X-Gateway-Model": count.model}
+    return Response(door.render_count(count.tokens), 200, headers, "application/json")
