@@ -21,6 +21,7 @@ from models import Prompt
 from providers.base_url import read_base_url
 from providers.http.client import make_http_client
 from providers.model_options import ModelOptions
+from providers.schemas.adapt import ANTHROPIC
 from providers.stainless import StainlessProvider, client_options
 from providers.states import has_states
 from providers.wires.messages import MessagesDecoder
@@ -69,6 +70,7 @@ class AnthropicProvider(StainlessProvider):
         "output_config": "reasoning_effort",
         "stop_sequences": "stop",
     }
+    dialect = ANTHROPIC
 
     def __init__(self, settings: ProviderSettings) -> None:
         base_url = read_base_url(settings, _ENDPOINTS)

@@ -46,6 +46,8 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     tools: bool = True
     forced_choice: bool = True
     parallel_tool_calls: bool = True
+    effort_with_tools: bool = True
+    open_schema: bool = True
     schema: bool = True
     json_object: bool = True
     images: bool = True

@@ -27,7 +27,7 @@ from providers.base_url import read_base_url
 from providers.http.client import api_key, make_http_client, make_tls_context
 from providers.model_check import has_model
 from providers.model_options import ModelOptions
-from providers.schemas.adapt import GEMINI, dropped_strict
+from providers.schemas.adapt import GEMINI
 from providers.token_count import count_tokens
 from providers.wires.decoder import Batch
 from providers.wires.generate_content import GenerateContentDecoder
@@ -54,6 +54,7 @@ class GeminiProvider(BaseProvider):
         "topP": "top_p",
         "stopSequences": "stop",
     }
+    dialect = GEMINI
 
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
@@ -99,12 +100,6 @@ class GeminiProvider(BaseProvider):
         """The body of a request for a stream."""
         capability = self.options(model).capability
         return to_body(prompt, capability, self.accepted(prompt, model))
-
-    def dropped_params(self, asked: Prompt, model: str) -> tuple[str, ...]:
-        dropped = super().dropped_params(asked, model)
-        if not asked.options.tools:
-            return dropped
-        return (*dropped, *dropped_strict(asked.options, GEMINI))
 
     async def _open(self, prompt: Prompt, model: str, message_id: str) -> RawResponse:
         url = self._base_url.url(f"/{quote(_resource(model))}:streamGenerateContent", "alt=sse")

@@ -38,6 +38,7 @@ class GroqProvider(StainlessProvider):
     }
 
     client_names: ClassVar[Mapping[str, str]] = {"max_completion_tokens": "max_tokens"}
+    dialect = GROQ
 
     def __init__(self, settings: ProviderSettings) -> None:
         base_url = read_base_url(settings, _ENDPOINTS)

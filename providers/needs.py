@@ -7,8 +7,10 @@ from typing import Literal
 
 from models import AnswerOptions, GatewayError, JsonObject, JsonSchema, NamedTool
 from providers.capabilities import Capability
+from providers.schemas.adapt import ANTHROPIC, adapt_output
 
-Need = Literal["tools", "forced_choice", "schema", "json_object", "images"]  # fields of Capability
+# Fields of Capability.
+Need = Literal["tools", "forced_choice", "schema", "open_schema", "json_object", "images"]
 Needs = frozenset[Need]
 
 # The client's field, and what it asks for.
@@ -16,6 +18,7 @@ _FIELDS: Mapping[Need, tuple[str, str]] = {
     "tools": ("tools", "tools"),
     "forced_choice": ("tool_choice", "a tool_choice that requires a call"),
     "schema": ("response_format", "a response_format with a JSON schema"),
+    "open_schema": ("response_format", "a JSON schema that a strict mode cannot express"),
     "json_object": ("response_format", "the response_format json_object"),
     "images": ("messages", "images in messages"),
 }
@@ -28,6 +31,8 @@ def find_needs(options: AnswerOptions, *, has_calls: bool, has_images: bool) -> 
         "tools": has_calls or bool(options.tools),
         "forced_choice": choice == "required" or isinstance(choice, NamedTool),
         "schema": isinstance(output, JsonSchema),
+        # The only vendor that enforces a schema whatever the client says, and refuses others.
+        "open_schema": isinstance(output, JsonSchema) and adapt_output(output, ANTHROPIC).is_lost,
         "json_object": isinstance(output, JsonObject),
         "images": has_images,
     }

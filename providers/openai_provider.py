@@ -14,6 +14,7 @@ from models import Prompt
 from providers.base_url import read_base_url
 from providers.http.client import make_http_client
 from providers.model_options import NOT_TAKEN, ModelOptions
+from providers.schemas.adapt import OPENAI
 from providers.stainless import StainlessProvider, client_options
 from providers.wires import chat_completions_body, responses_body
 from providers.wires.chat_completions import ChatCompletionsDecoder
@@ -23,6 +24,7 @@ from providers.wires.responses import ResponsesDecoder
 _ENDPOINTS = ("/chat/completions", "/models", "/responses")
 _VERSION = "/v1"  # for a base URL that is only a host
 _HOST = "api.openai.com"  # `eu.api.openai.com` and the like are OpenAI's own, too
+_LEAST_TOKENS = 16  # the Responses API refuses a lower `max_output_tokens`
 _REASONING = "reasoning."  # before the names of parameters that are fields of `reasoning`
 
 
@@ -41,6 +43,7 @@ class OpenAIProvider(StainlessProvider):
     }
 
     client_names: ClassVar[Mapping[str, str]] = {"max_completion_tokens": "max_tokens"}
+    dialect = OPENAI
 
     def __init__(self, settings: ProviderSettings) -> None:
         base_url = read_base_url(settings, _ENDPOINTS)
@@ -65,6 +68,26 @@ class OpenAIProvider(StainlessProvider):
             if options.capability.stream_options
             else None,
         }
+
+    def accepted(self, prompt: Prompt, model: str) -> dict[str, object]:
+        """The parameters. Some models accept tools only without reasoning, by this API."""
+        accepted = super().accepted(prompt, model)
+        if self._drops_effort(prompt, model):
+            return {**accepted, "reasoning_effort": "none"}
+        return accepted
+
+    def dropped_params(self, asked: Prompt, model: str) -> tuple[str, ...]:
+        dropped = super().dropped_params(asked, model)
+        is_asked = asked.options.effort not in (None, "none", "off")
+        if is_asked and self._drops_effort(asked, model):
+            return tuple(sorted({*dropped, "reasoning_effort"}))
+        return dropped
+
+    def _drops_effort(self, prompt: Prompt, model: str) -> bool:
+        has_tools = bool(prompt.options.tools) or not prompt.is_plain
+        if not has_tools or self.capabilities.of(model).effort_with_tools:
+            return False
+        return "reasoning_effort" not in prompt.left_out
 
 
 class ResponsesProvider(OpenAIProvider):
@@ -105,7 +128,7 @@ class ResponsesProvider(OpenAIProvider):
         """
         reasons = isinstance(options.effort, str) and options.effort != "none"
         return {
-            "max_output_tokens": options.max_tokens,
+            "max_output_tokens": max(options.max_tokens, _LEAST_TOKENS),
             "temperature": options.temperature,
             "top_p": options.top_p,
             "stop": None if options.stop is None else NOT_TAKEN,
@@ -116,6 +139,14 @@ class ResponsesProvider(OpenAIProvider):
             if reasons and options.capability.include_thoughts
             else None,
         }
+
+    def dropped_params(self, asked: Prompt, model: str) -> tuple[str, ...]:
+        dropped = super().dropped_params(asked, model)
+        is_raised = (asked.options.max_tokens or _LEAST_TOKENS) < _LEAST_TOKENS
+        return tuple(sorted({*dropped, "max_tokens"})) if is_raised else dropped
+
+    def _drops_effort(self, prompt: Prompt, model: str) -> bool:  # noqa: ARG002
+        return False
 
     def accepted(self, prompt: Prompt, model: str) -> dict[str, object]:
         """The parameters; with tools the encrypted reasoning is asked for, if the model reasons."""

@@ -11,6 +11,7 @@ from models import NO_OPTIONS, AnswerOptions, GatewayError, Prompt, Text, Turn
 from providers.capabilities import load_capabilities
 from providers.model_options import NOT_TAKEN, ModelOptions
 from providers.refusals import RefusedParameterError, VendorRefusalError
+from providers.schemas.adapt import Dialect, dropped_strict
 from telemetry.error_reporting import report_misconfiguration
 
 _logger = logging.getLogger("gateway.providers")
@@ -61,6 +62,8 @@ class RequestParameters:
     parameter_names: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     # The client's name of a parameter that has another one on the wire.
     client_names: ClassVar[Mapping[str, str]] = {}
+    # How the vendor takes schemas; None: as they are.
+    dialect: ClassVar[Dialect | None] = None
 
     def __init__(self, settings: ProviderSettings) -> None:
         self.settings = settings
@@ -126,8 +129,10 @@ class RequestParameters:
             if value is NOT_TAKEN or (value is not None and name in asked.left_out)
         }
         dropped |= asked.left_out & {SYSTEM_ROLE}
-        names = {self.client_names.get(name, name) for name in dropped}
-        return tuple(sorted(names | options.reduced))
+        names = {self.client_names.get(name, name) for name in dropped} | options.reduced
+        if self.dialect and (asked.options.tools or asked.options.output):
+            names.update(dropped_strict(asked.options, self.dialect))
+        return tuple(sorted(names))
 
     def forget_options(self, model: str) -> None:
         """Forget what is kept of a model."""

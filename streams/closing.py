@@ -8,8 +8,6 @@ from collections.abc import AsyncGenerator, Coroutine
 from types import AsyncGeneratorType
 from typing import Any, cast
 
-from logging_config import debug_with_context
-
 _CLOSE_SECONDS = 1.0
 
 _logger = logging.getLogger("gateway.closing")
@@ -37,4 +35,4 @@ async def _close(closing: Coroutine[Any, Any, None]) -> None:
         async with asyncio.timeout(_CLOSE_SECONDS):
             await closing
     except Exception as error:  # noqa: BLE001 - it must not replace the cause of the close
-        debug_with_context(_logger, "closing failed", error=type(error).__name__)
+        _logger.debug("closing failed", extra={"context": {"error": type(error).__name__}})

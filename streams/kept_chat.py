@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import assert_never
 
-from models import Chat, GatewayError, Image, Reasoning, Text, ToolCall, ToolResult
+from models import Chat, GatewayError, Image, JsonSchema, Reasoning, Text, ToolCall, ToolResult
 
 
 class PromptBudget:
@@ -53,12 +53,12 @@ class KeptChat:
         """The last question, until the chat is over."""
         if self._chat is None:
             return self._question
-        questions = (turn.text for turn in reversed(self._chat.turns) if turn.role == "user")
-        return next(questions, "")
+        texts = (turn.text for turn in reversed(self._chat.turns) if turn.role == "user")
+        return next(filter(str.strip, texts), "")  # a turn may be nothing but results of tools
 
     def reserve(self) -> None:
         """Reserve the memory of the chat. Raises GatewayError `overloaded`."""
-        size = sum(map(sys.getsizeof, self._texts())) + sum(map(sys.getsizeof, self.chat.system))
+        size = self._measure()
         self._budget.reserve(size)
         self._reserved = size
 
@@ -66,31 +66,27 @@ class KeptChat:
         """Keep another chat, which has the states of this one's calls."""
         self._chat = chat
 
-    def _texts(self) -> Iterator[str]:
-        """What takes memory: texts, images, arguments, schemas. The rest is negligible."""
-        for turn in self.chat.turns:
-            for part in turn.parts:
-                match part:
-                    case Text(text) | Reasoning(text):
-                        yield text
-                    case Image(data=data):
-                        self.has_images = True
-                        yield data
-                    case ToolCall(arguments=arguments):
-                        self.has_calls = True
-                        yield arguments
-                    case ToolResult(parts=inner):
-                        for piece in inner:
-                            if isinstance(piece, Text):
-                                yield piece.text
-                            else:
-                                self.has_images = True
-                                yield piece.data
-                    case _:
-                        assert_never(part)
-        for tool in self.chat.options.tools:
-            yield bytes(tool.schema).decode()
-            yield tool.description or ""
+    def _measure(self) -> int:
+        """The bytes of what takes memory; notes on the way which kinds of parts there are."""
+        options = self.chat.options
+        size = sum(map(sys.getsizeof, self.chat.system))
+        for part in _flat_parts(self.chat):
+            match part:
+                case Text(text) | Reasoning(text):
+                    size += sys.getsizeof(text)
+                case Image(data=data):
+                    self.has_images = True
+                    size += sys.getsizeof(data)
+                case ToolCall(arguments=arguments):
+                    self.has_calls = True
+                    size += sys.getsizeof(arguments)
+                case _:
+                    assert_never(part)
+        for tool in options.tools:
+            size += len(memoryview(tool.schema)) + sys.getsizeof(tool.description)
+        if isinstance(options.output, JsonSchema):
+            size += len(memoryview(options.output.schema))
+        return size
 
     def release(self) -> None:
         """Drop the chat, except for the last question: no further model will be asked."""
@@ -106,3 +102,13 @@ class KeptChat:
     def _give_back(self, rest: int) -> None:
         self._budget.free_bytes += self._reserved - rest
         self._reserved = rest
+
+
+def _flat_parts(chat: Chat) -> Iterator[Text | Image | Reasoning | ToolCall]:
+    """The parts of all turns; those of a result in place of it."""
+    for turn in chat.turns:
+        for part in turn.parts:
+            if isinstance(part, ToolResult):
+                yield from part.parts
+            else:
+                yield part

@@ -168,8 +168,8 @@ BODIES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "gpt": (
         "gpt-6-luna",
         {"max_completion_tokens": 128000, "stop": ["a", " ", "b", "c"], "seed": 7,
-         "reasoning_effort": "high", "parallel_tool_calls": False},
-        ("max_tokens", "stop", "temperature", "top_p"),
+         "reasoning_effort": "none", "parallel_tool_calls": False},
+        ("max_tokens", "reasoning_effort", "stop", "temperature", "top_p"),
     ),
     "responses": (
         "gpt-6-luna",

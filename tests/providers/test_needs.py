@@ -26,12 +26,15 @@ from models import (
     ToolResult,
     Turn,
 )
-from providers.capabilities import Capabilities, Capability
+from providers.capabilities import Capabilities, Capability, load_capabilities
 from providers.needs import Need, find_needs, find_unmet, unsupported
 from tests.gateways.scripted import QUESTION, PortGateway, answer
 from tests.vendors.scripted_provider import ScriptedProvider
 
 RAW = msgspec.Raw(b"{}")
+CLOSED = msgspec.Raw(
+    b'{"type":"object","properties":{},"required":[],"additionalProperties":false}'
+)
 TOOLS = (Tool("add", RAW),)
 PICTURE = Image("image/png", "aGk=")
 ALL: tuple[Need, ...] = get_args(Need)
@@ -61,7 +64,7 @@ def lacks(provider: ScriptedProvider, **rows: list[Need]) -> None:
         (AnswerOptions(tools=TOOLS, tool_choice="required"), {"tools", "forced_choice"}),
         (AnswerOptions(tools=TOOLS, tool_choice=NamedTool("add")), {"tools", "forced_choice"}),
         (AnswerOptions(output=JsonObject()), {"json_object"}),
-        (AnswerOptions(output=JsonSchema("x", RAW)), {"schema"}),
+        (AnswerOptions(output=JsonSchema("x", CLOSED)), {"schema"}),
     ],
 )
 def test_needs_are_what_cannot_be_left_out(options: AnswerOptions, needs: set[str]) -> None:
@@ -91,7 +94,8 @@ CASES: dict[str, tuple[Chat, Need]] = {
     "tools": (chat(tools=TOOLS), "tools"),
     "a forced call": (chat(tools=TOOLS, tool_choice="required"), "forced_choice"),
     "a named call": (chat(tools=TOOLS, tool_choice=NamedTool("add")), "forced_choice"),
-    "a schema": (chat(output=JsonSchema("x", RAW)), "schema"),
+    "a schema": (chat(output=JsonSchema("x", CLOSED)), "schema"),
+    "an open schema": (chat(output=JsonSchema("x", RAW)), "open_schema"),
     "an object": (chat(output=JsonObject()), "json_object"),
     "an image": (chat(PICTURE), "images"),
 }
@@ -182,3 +186,17 @@ async def test_chat_without_needs_is_not_filtered() -> None:
     for asked in (QUESTION, chat(temperature=1.0, stop=("a",))):
         ((opening, *_), *_) = await gateway.read_batches(asked)
         assert opening == Start("gpt", "first")
+
+
+def test_schema_that_claude_would_refuse_needs_another_model() -> None:
+    """Claude enforces every schema, and takes only a subset of JSON schema."""
+    closed = msgspec.Raw(
+        b'{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}'
+    )
+    opened = msgspec.Raw(b'{"type":"object","patternProperties":{"a":{}}}')
+    found = [
+        find_needs(AnswerOptions(output=JsonSchema("s", schema)), has_calls=False, has_images=False)
+        for schema in (closed, opened)
+    ]
+    assert found == [{"schema"}, {"schema", "open_schema"}]
+    assert not load_capabilities("claude", None).of("claude-haiku-5-5").open_schema

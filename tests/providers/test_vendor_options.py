@@ -169,3 +169,65 @@ def test_each_option_is_one_vendors() -> None:
     keys = {provider.name: provider.prompt_cache_key for provider in settings.providers}
     assert [name for name, cache in caches.items() if cache != "off"] == ["claude"]
     assert [name for name, has_key in keys.items() if has_key] == ["gpt"]
+
+
+@pytest.mark.parametrize("model", ["gpt-5.6-luna", "gpt-6-luna", "gpt-6-sol"])
+@pytest.mark.parametrize("effort", ["low", "high", None])
+async def test_tools_by_chat_completions_are_sent_with_the_effort_none(
+    model: str, effort: str | None
+) -> None:
+    """These models refuse tools there with any other effort, or with none in the request."""
+    options = {"model_default": model, "reasoning_effort": effort}
+    tools = PROMPT._replace(options=AnswerOptions(tools=TOOLS))
+    for prompt in (tools, STEP):
+        assert (await send("gpt", prompt, **options)).json["reasoning_effort"] == "none"
+    plain = (await send("gpt", PLAIN, **options)).json
+    assert plain["reasoning_effort"] == (effort or "none")
+
+
+async def test_older_models_keep_their_effort_with_tools() -> None:
+    """Only newer ones refuse it."""
+    prompt = PROMPT._replace(options=AnswerOptions(tools=TOOLS, effort="low"))
+    request = await send("gpt", prompt, model_default="gpt-5.2")
+    assert request.json["reasoning_effort"] == "low"
+
+
+async def dropped(prompt: Prompt, name: str, **options: Any) -> tuple[str, ...]:
+    """What the end of an answer to this reports."""
+    async with (
+        open_vendor(response(STREAMS[name])) as vendor,
+        open_provider(name, vendor, **options) as provider,
+    ):
+        events = [e async for batch in stream(provider, prompt=prompt) for e in batch]
+    return end_of(events).dropped_params
+
+
+async def test_clients_effort_that_tools_exclude_is_reported() -> None:
+    """A configured effort is the operator's affair, and is not."""
+    asked = PROMPT._replace(options=AnswerOptions(tools=TOOLS, effort="high"))
+    assert await dropped(asked, "gpt", model_default="gpt-6-luna") == ("reasoning_effort",)
+    plain = PROMPT._replace(options=AnswerOptions(tools=TOOLS))
+    options = {"model_default": "gpt-6-luna", "reasoning_effort": "high"}
+    assert await dropped(plain, "gpt", **options) == ()
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(1, 16), (15, 16), (16, 16), (17, 17)])
+async def test_short_answers_by_responses_have_the_least_limit(asked: int, sent: int) -> None:
+    """That API refuses less than 16 tokens."""
+    prompt = PLAIN._replace(options=AnswerOptions(max_tokens=asked))
+    request = await send("responses", prompt)
+    assert request.json["max_output_tokens"] == sent
+
+
+OPEN = JsonSchema(
+    "s", msgspec.Raw(b'{"type": "object", "patternProperties": {"a": {}}}'), None, True
+)
+
+
+@pytest.mark.parametrize("name", ["gpt", "groq"])
+async def test_schema_that_cannot_be_strict_is_reported(name: str) -> None:
+    """It is sent without strict, so the answer may not fit it."""
+    tool = Tool("look", OPEN.schema, None, True)
+    prompt = PLAIN._replace(options=AnswerOptions(output=OPEN, tools=(tool,)))
+    fields = ("response_format.json_schema.strict", "tools.0.strict")
+    assert await dropped(prompt, name) == fields

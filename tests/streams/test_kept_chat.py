@@ -10,10 +10,23 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import Raw
 
 from aiproviders import Gateway
 from cluster.state_store import MemoryStateStore
-from models import Chat, ChatIdentity, GatewayError, Image, Text, Turn
+from models import (
+    AnswerOptions,
+    Chat,
+    ChatIdentity,
+    GatewayError,
+    Image,
+    JsonSchema,
+    Text,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
 from providers.factory import ProviderFactory
 from streams.kept_chat import KeptChat, PromptBudget
 from tests.gateways.scripted import PortGateway, answer, ask
@@ -193,3 +206,27 @@ def test_images_and_parts_are_counted() -> None:
     kept.close()
     kept.close()
     assert budget.free_bytes == free
+
+
+def test_question_is_the_last_text_of_the_user() -> None:
+    """In a loop of tools the newest turn has nothing but results."""
+    call = ToolCall("call_1", "clock", "{}")
+    turns = (
+        Turn("user", (Text("What time is it?"),)),
+        Turn("assistant", (call,)),
+        Turn("user", (ToolResult("call_1", (Text("noon"),)),)),
+    )
+    kept = KeptChat(Chat(turns=turns), PromptBudget(10**6))
+    assert kept.question == "What time is it?"
+    kept.release()
+    assert kept.question == "What time is it?"
+
+
+def test_schemas_are_counted() -> None:
+    """Those of the tools, and that of the answer."""
+    budget = PromptBudget(10**6)
+    schema = Raw(b'{"description":"' + b"x" * 2_000 + b'"}')
+    options = AnswerOptions(tools=(Tool("a", schema),), output=JsonSchema("b", schema))
+    turns = (Turn("user", (Text("Hello"),)),)
+    KeptChat(Chat(turns=turns, options=options), budget).reserve()
+    assert 4_000 <= 10**6 - budget.free_bytes < 5_000

@@ -24,7 +24,9 @@ from models import (
     ToolResult,
     Turn,
 )
+from settings.values import CLIENT_PARAMETERS
 from tests.clients.chat_bodies import DEFAULT_SETTINGS, read_chat
+from web.doors.answer_options import FIELDS
 from web.doors.native import decode_chat
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -245,3 +247,8 @@ def test_invalid_step_is_refused(message: dict[str, Any], words: str) -> None:
     with pytest.raises(GatewayError) as caught:
         read_turns(message)
     assert words in caught.value.safe_message
+
+
+def test_every_client_parameter_is_read() -> None:
+    """CLIENT_PARAMETERS names the fields of a body."""
+    assert set(CLIENT_PARAMETERS) == set(FIELDS)
