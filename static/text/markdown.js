@@ -59,6 +59,10 @@ const renderer = {
     const level = Math.min(depth + 2, 6); // below the page's own headings
     return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
   },
+  listitem(item) {
+    const text = this.parser.parse(item.tokens);
+    return `<li${item.task ? ' class="task"' : ""}>${text}</li>\n`;
+  },
   checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
 };
 
