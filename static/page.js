@@ -13,17 +13,18 @@ import { askText, confirm, showKeys } from "./view/dialogs.js";
 import { download, fileName } from "./view/download.js";
 import { closeOnPhone, startDrawer, toggleDrawer } from "./view/drawer.js";
 import { find } from "./view/elements.js";
-import { errorMessage } from "./view/notices.js";
+import { describeFailure } from "./view/notices.js";
 import { Picker } from "./view/picker.js";
 import { listenForKeys } from "./view/shortcuts.js";
 import { Sidebar } from "./view/sidebar.js";
+import { startSettings } from "./view/settings.js";
 import { startTheme } from "./view/theme.js";
 import { Thread } from "./view/thread.js";
 import { say } from "./words.js";
 
 const store = await openStore();
 const chats = new Chats(store, showChange);
-const thread = new Thread(find("thread"), { edit, retry: again, curl });
+const thread = new Thread(find("thread"), { edit, retry: again, curl, askForKey, newChat, otherProvider });
 const composer = new Composer({ onAsk: ask, onStop: stop });
 const picker = new Picker();
 const sidebar = new Sidebar({ open, rename, remove, export: exportAs, copyId });
@@ -31,17 +32,26 @@ let conversation = newConversation(picker.provider);
 
 // --- asking ------------------------------------------------------------------------------------------
 
+/** Asks, and returns whether that was possible. */
 function ask(text, images) {
+  if (picker.problem) {
+    composer.say(picker.problem);
+    return false;
+  }
   const turn = addTurn(conversation, text, images);
   find("welcome").hidden = true;
   thread.add(turn);
-  return answer(turn);
+  answer(turn);
+  return true;
 }
 
-/** Has the last answer given anew. */
-function again(turn) {
+/** Has the last answer given anew, by another provider if one is named. */
+function again(turn, provider = null) {
+  if (provider) picker.provider = provider;
   return edit(turn, turn.text);
 }
+
+const otherProvider = (provider) => picker.findOther(provider);
 
 /** Puts an earlier question another way, and goes on from there; an answer that is still coming is stopped. */
 async function edit(turn, text) {
@@ -92,14 +102,15 @@ function announceState(answer) {
 
 function describeState(answer) {
   if (answer.state === "waiting") return null;
-  if (answer.state === "failed") return say("said.failed", { message: errorMessage(answer.error) });
+  if (answer.state === "failed") return say("said.failed", { message: describeFailure(answer) });
   return say(answer.state === "streaming" && answer.restart ? "said.restarted" : `said.${answer.state}`);
 }
 
 // --- the gateway's key -------------------------------------------------------------------------------
 
 async function askForKey(turn = null) {
-  const options = { value: gatewayKey(), type: "password", yes: say("key.use"), note: say("key.note") };
+  const fault = turn && gatewayKey() ? say("key.refused") : null;
+  const options = { value: gatewayKey(), type: "password", yes: say("key.use"), note: say("key.note"), fault };
   const key = await askText(say("key"), options);
   if (key === null) return;
   keepGatewayKey(key);
@@ -176,6 +187,7 @@ async function copyId(id) {
 
 startTheme();
 startDrawer();
+startSettings({ onFacts: () => thread.show(conversation) });
 find("new-chat").addEventListener("click", newChat);
 find("new-chat-small").addEventListener("click", newChat);
 find("show-keys").addEventListener("click", showKeys);
@@ -192,3 +204,4 @@ await picker.refresh();
 if (location.hash) await open(location.hash.slice(1));
 else await newChat();
 document.body.dataset.ready = "";
+composer.sendWhatWaits();

@@ -15,5 +15,19 @@ export function say(key, values = {}) {
 
 const show = (value) => (typeof value === "number" ? numbers.format(value) : value);
 
+const LIMITS = [
+  ["second", 90],
+  ["minute", 90 * 60],
+  ["hour", Infinity],
+];
+const LENGTHS = { second: 1, minute: 60, hour: 3600 };
+const times = new Intl.RelativeTimeFormat(language);
+
+/** "in 5 seconds"; what is far away is said in larger units. */
+export function soon(seconds) {
+  const [unit] = LIMITS.find(([, limit]) => seconds < limit);
+  return times.format(Math.ceil(seconds / LENGTHS[unit]), unit);
+}
+
 /** Milliseconds as seconds, in the language's notation. */
 export const seconds = (milliseconds) => hundredths.format(milliseconds / 1000);

@@ -16,6 +16,7 @@ export function newAnswer(provider) {
     requestId: null,
     end: null,
     error: null,
+    failedAt: null,
   };
 }
 
@@ -58,6 +59,7 @@ const APPLY = {
   error(answer, { error }) {
     answer.state = "failed";
     answer.error = error;
+    answer.failedAt = Date.now(); // from which `retry_after` counts
     answer.requestId = error.request_id ?? answer.requestId;
   },
 

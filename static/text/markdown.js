@@ -12,6 +12,10 @@ const PAIR = /^<(b|em|i|kbd|mark|s|strong|sub|sup|u)>([^<]*)<\/\1>/i;
 const MATH = /^(?:\$\$[^]+?\$\$|\\\([^]+?\\\)|\\\[[^]+?\\\]|\$(?![\s$])[^$\n]*?[^\s$\\]\$(?!\d))/;
 const MATH_START = /\$|\\[([]/;
 
+const NOTE = /^\[\^([^\]\s]{1,40})\]:[ \t]*/;
+const NOTE_MARK = /^\[\^([^\]\s]{1,40})\](?!:)/;
+const NOTE_ENDS = /^[ \t]*\n|^\[\^[^\]\s]{1,40}\]:/; // a blank line, or the next note
+
 const escapeHtml = (text) => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 
 const math = {
@@ -41,6 +45,45 @@ const pair = {
   },
 };
 
+/** `[^1]: …` at the beginning of a line, with the lines that go on in it; `links` has it, too, for its mark. */
+const note = {
+  name: "note",
+  level: "block",
+  tokenizer(source) {
+    const found = NOTE.exec(source);
+    if (!found) return undefined;
+    const raw = source.slice(0, endOfNote(source));
+    const tag = `^${found[1].toLowerCase()}`;
+    this.lexer.tokens.links[tag] ??= { href: "", title: "", isNote: true };
+    const text = raw.slice(found[0].length).replace(/\n[ \t]+/g, "\n").trim();
+    return { type: "note", raw, tag, label: found[1], tokens: this.lexer.inline(text) };
+  },
+  renderer({ label, tokens }) {
+    return `<p class="note-text"><sup>${escapeHtml(label)}</sup> ${this.parser.parseInline(tokens)}</p>\n`;
+  },
+};
+
+function endOfNote(source) {
+  let end = source.indexOf("\n") + 1 || source.length;
+  while (end < source.length && !NOTE_ENDS.test(source.slice(end, end + 60))) {
+    end = source.indexOf("\n", end) + 1 || source.length;
+  }
+  return end;
+}
+
+/** `[^1]` is a note's mark if there is such a note; else it is text, as `[^a-z]` in an expression. */
+const noteMark = {
+  name: "noteMark",
+  level: "inline",
+  start: (source) => source.match(/\[\^/)?.index,
+  tokenizer(source) {
+    const found = NOTE_MARK.exec(source);
+    if (!found || !this.lexer.tokens.links[`^${found[1].toLowerCase()}`]?.isNote) return undefined;
+    return { type: "noteMark", raw: found[0], label: found[1] };
+  },
+  renderer: ({ label }) => `<sup class="note-mark">${escapeHtml(label)}</sup>`,
+};
+
 const renderer = {
   html({ text, block }) {
     if (LINE_BREAK.test(text.trim())) return "<br>";
@@ -67,7 +110,7 @@ const renderer = {
 };
 
 const dialect = new Marked({ gfm: true, breaks: false });
-dialect.use({ extensions: [math, pair], renderer, tokenizer: boundedRules });
+dialect.use({ extensions: [math, pair, note, noteMark], renderer, tokenizer: boundedRules });
 
 /**
  * The top-level blocks of a text; each has its source as `raw`, and these join to the text.

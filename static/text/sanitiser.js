@@ -16,7 +16,7 @@ const MARKDOWN = {
 const CODE = { ALLOWED_TAGS: ["span"], ALLOWED_ATTR: ["class"] };
 const ALWAYS = { RETURN_DOM_FRAGMENT: true, ALLOW_DATA_ATTR: false, ALLOW_ARIA_ATTR: false };
 
-const OUR_CLASSES = /^(?:language-[\w+#.-]{1,30}|math|raw|task|(?:hljs-[\w-]+(?: [\w-]+_)*))$/;
+const OUR_CLASSES = /^(?:language-[\w+#.-]{1,30}|math|raw|task|note-mark|note-text|(?:hljs-[\w-]+(?: [\w-]+_)*))$/;
 // What is within one of these has no direction of its own: a browser leaves that out when it looks for the outer one's.
 const READ_IN_ITS_OWN_DIRECTION = new Set(["P", "UL", "OL", "BLOCKQUOTE", "TABLE", "H1", "H2", "H3", "H4", "H5", "H6"]);
 

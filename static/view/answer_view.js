@@ -16,7 +16,7 @@ export class AnswerView {
   #actions;
   #restart = null;
 
-  /** `actions` are what can be done with the answer: `retry`, `curl`. */
+  /** `actions` are what can be done with the answer: see notices.js and facts.js. */
   constructor(answer, actions) {
     this.#answer = answer;
     this.#actions = actions;

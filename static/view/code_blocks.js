@@ -1,12 +1,29 @@
-// Code blocks: a heading with the language and a copy button, and colours.
+// Code blocks: a heading with the language and what can be done with the code, and colours.
 
 import { grammarFor, highlight, isLoaded, loadGrammar } from "../text/highlighter.js";
 import { copyButton } from "./clipboard.js";
-import { make } from "./elements.js";
+import { download } from "./download.js";
+import { iconButton, make } from "./elements.js";
 import { say } from "../words.js";
 
 // A grammar may look ahead from each character to the end of its line, or of its white space: such code stays plain.
 const LONGEST_COLOURED = 20_000; // characters
+const ENDINGS = {
+  bash: "sh",
+  cpp: "cpp",
+  css: "css",
+  diff: "diff",
+  go: "go",
+  ini: "ini",
+  java: "java",
+  json: "json",
+  python: "py",
+  rust: "rs",
+  sql: "sql",
+  typescript: "ts",
+  xml: "xml",
+  yaml: "yaml",
+};
 const COSTLY = /[^\n]{500}|\s{100}/;
 
 /** Gives every code block within the element its heading and its colours. */
@@ -30,9 +47,24 @@ function makeHeading(code, language) {
     "figcaption",
     {},
     make("span", {}, language),
+    toggle("wrap", say("code.wrap"), "wrapped"),
+    toggle("fold", say("code.fold"), "folded"),
+    iconButton("export", say("code.download"), () => download(fileName(language), code.textContent, "text/plain")),
     copyButton(say("code.copy"), () => code.textContent),
   );
 }
+
+/** A button that is pressed or not, as the figure has the class or not. */
+function toggle(icon, label, className) {
+  const button = iconButton(icon, label, () => {
+    const isOn = button.closest("figure").classList.toggle(className);
+    button.setAttribute("aria-pressed", String(isOn));
+  });
+  button.setAttribute("aria-pressed", "false");
+  return button;
+}
+
+const fileName = (language) => `code.${ENDINGS[grammarFor(language)] ?? "txt"}`;
 
 async function colour(code, grammar) {
   const text = code.textContent;

@@ -4,36 +4,56 @@ import { find } from "./elements.js";
 import { Images } from "./images.js";
 import { fitHeight, submitsOnEnter } from "./text_area.js";
 
+const DOUBLE_CLICK_MILLISECONDS = 500;
+
 export class Composer {
   #form = find("ask");
   #area = find("question");
   #send = find("send");
   #stop = find("stop");
-  #images = new Images(find("attached"));
+  #note = find("ask-note");
+  #images = new Images(find("attached"), (words) => this.say(words));
 
-  /** `onAsk(text, images)` gets what is to be sent; `onStop()` is called by the stop button. */
+  /**
+   * `onAsk(text, images)` gets what is to be sent, and returns whether it is taken; `onStop()` is called by the stop
+   * button.
+   */
   constructor({ onAsk, onStop }) {
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#ask(onAsk);
     });
     this.#stop.addEventListener("click", onStop);
-    this.#area.addEventListener("input", () => fitHeight(this.#area));
+    this.#area.addEventListener("input", () => this.#change());
     submitsOnEnter(this.#area, this.#form);
     this.#takeImages();
   }
 
   setRunning(isRunning) {
     const hadFocus = document.activeElement === this.#stop || document.activeElement === this.#send;
+    if (isRunning && this.#stop.hidden) this.#restStop();
     this.#send.hidden = isRunning;
     this.#stop.hidden = !isRunning;
     if (hadFocus) this.focus(); // a button that is hidden would take the focus with it
   }
 
+  /** Says something about the question that is being written, until that changes. */
+  say(words) {
+    this.#note.textContent = words;
+    this.#note.hidden = !words;
+  }
+
+  /** Sends what was sent before the page was ready. */
+  sendWhatWaits() {
+    if (!("sending" in document.body.dataset)) return;
+    delete document.body.dataset.sending;
+    this.#form.requestSubmit();
+  }
+
   /** Puts the words in place of what is written. */
   fill(text) {
     this.#area.value = text;
-    fitHeight(this.#area);
+    this.#change();
     this.focus();
   }
 
@@ -44,8 +64,20 @@ export class Composer {
   #ask(onAsk) {
     const text = this.#area.value;
     if (this.#send.hidden || !(text.trim() || !this.#images.isEmpty)) return;
-    onAsk(text, this.#images.take());
+    if (!onAsk(text, this.#images.attached)) return;
+    this.#images.clear();
     this.fill("");
+  }
+
+  #change() {
+    fitHeight(this.#area);
+    this.say("");
+  }
+
+  /** The stop button takes the place of the send button: the second of two quick clicks is not meant for it. */
+  #restStop() {
+    this.#stop.disabled = true;
+    setTimeout(() => (this.#stop.disabled = false), DOUBLE_CLICK_MILLISECONDS);
   }
 
   #takeImages() {

@@ -8,18 +8,23 @@ export async function confirm(question, { yes }) {
   return (await open(question, { yes, isDanger: true })) !== null;
 }
 
-/** Resolves to the text that the reader gives, null where the dialog was left. */
-export function askText(question, { value = "", yes = say("dialog.save"), note = null, type = "text" } = {}) {
+/** Resolves to the text that the reader gives, null where the dialog was left. `fault` is what was wrong before. */
+export function askText(
+  question,
+  { value = "", yes = say("dialog.save"), note = null, fault = null, type = "text" } = {},
+) {
   const input = make("input", { type, "aria-label": question, autocomplete: "off", dir: "auto" });
   input.value = value;
-  return open(question, { yes, input, note });
+  return open(question, { yes, input, note, fault });
 }
 
-function open(question, { yes, input = null, note = null, isDanger = false }) {
+function open(question, { yes, input = null, note = null, fault = null, isDanger = false }) {
   const cancel = make("button", { type: "button" }, say("dialog.cancel"));
   const agree = make("button", { class: isDanger ? "danger" : "primary" }, yes);
-  const parts = [make("h2", { id: "asked" }, question), note && make("p", {}, note), input].filter(Boolean);
-  const form = make("form", { method: "dialog" }, ...parts, make("div", { class: "row" }, cancel, agree));
+  const heading = make("h2", { id: "asked" }, question);
+  const words = [fault && make("p", { class: "fault", role: "alert" }, fault), note && make("p", {}, note)];
+  const row = make("div", { class: "row" }, cancel, agree);
+  const form = make("form", { method: "dialog" }, heading, ...words, input, row);
   const dialog = make("dialog", { "aria-labelledby": "asked" }, form);
   document.body.append(dialog);
   dialog.showModal();

@@ -2,8 +2,8 @@
 
 import { make } from "./elements.js";
 
-export function download(name, text) {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/markdown" }));
+export function download(name, text, type = "text/markdown") {
+  const url = URL.createObjectURL(new Blob([text], { type }));
   make("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 1000); // when the browser has begun to read it
 }

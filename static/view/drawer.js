@@ -7,7 +7,9 @@ const narrow = matchMedia("(max-width: 48rem)");
 export function startDrawer() {
   find("menu").addEventListener("click", toggleDrawer);
   find("backdrop").addEventListener("click", closeOnPhone);
-  find("sidebar").addEventListener("keydown", (event) => event.key === "Escape" && closeOnPhone());
+  find("sidebar").addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && closeOnPhone()) event.preventDefault(); // it stops no answer, too
+  });
   narrow.addEventListener("change", () => set(!narrow.matches));
   set(!narrow.matches);
 }
@@ -17,11 +19,12 @@ export function toggleDrawer() {
   if (narrow.matches && document.body.dataset.list === "open") find("new-chat").focus();
 }
 
-/** On a phone, what was chosen is what is wanted to be seen. */
+/** On a phone, what was chosen is what is wanted to be seen. Returns whether there was a list to close. */
 export function closeOnPhone() {
-  if (!narrow.matches || document.body.dataset.list === "closed") return;
+  if (!narrow.matches || document.body.dataset.list === "closed") return false;
   set(false);
   find("menu").focus();
+  return true;
 }
 
 function set(isOpen) {

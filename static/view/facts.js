@@ -1,22 +1,27 @@
-// The line under an answer: which model gave it, whether as the fallback and why, what it took, and what can be done.
+// The line under an answer: what can be done with it, whether a fallback gave it, and what the gateway knows about it.
 
+import { say, seconds } from "../words.js";
 import { copy, copyButton } from "./clipboard.js";
 import { announce } from "./announcer.js";
 import { icon, iconButton, make } from "./elements.js";
-import { say, seconds } from "../words.js";
+import { providerName } from "./provider_names.js";
+import { choices } from "../chat/kept.js";
+
+export const ALWAYS_SHOWN = "facts"; // the choice of a reader who wants to see them under every answer
 
 export function showFacts(answer, footer, actions) {
-  footer.replaceChildren(
-    make("ul", {}, ...facts(answer).map((fact) => make("li", {}, fact))),
-    buttons(answer, actions),
-  );
+  const list = make("ul", {}, ...facts(answer).map((fact) => make("li", {}, fact)));
+  list.hidden = choices.get(ALWAYS_SHOWN) !== "always";
+  footer.replaceChildren(buttons(answer, actions, list), ...badges(answer), list);
 }
 
+const badges = ({ fallback }) => (fallback ? [fallbackBadge(fallback)] : []);
+
 function facts(answer) {
-  const { model, provider, fallback, end, requestId } = answer;
+  const { model, provider, end, requestId } = answer;
+  const name = providerName(provider);
   return [
-    make("span", { class: "model", title: say("facts.provider", { provider }) }, model ? say("facts.model", { model, provider }) : provider),
-    fallback && fallbackBadge(fallback),
+    make("span", { class: "model" }, model ? say("facts.model", { model, provider: name }) : name),
     end?.usage && tokens(end.usage),
     end?.timing && timing("facts.first_word", end.timing.first_content_ms),
     end?.timing && timing("facts.total", end.timing.total_ms),
@@ -26,8 +31,8 @@ function facts(answer) {
 }
 
 function fallbackBadge({ from, reason }) {
-  const title = say("facts.fallback.title", { from });
-  return make("span", { class: "badge", title }, icon("fallback"), say("facts.fallback", { from, reason }));
+  const title = say("facts.fallback.title", { from, reason });
+  return make("span", { class: "badge", title }, icon("fallback"), say("facts.fallback", { from }));
 }
 
 function tokens({ input_tokens: input, output_tokens: output, reasoning_tokens: reasoning }) {
@@ -56,12 +61,19 @@ function requestButton(id) {
   );
 }
 
-function buttons({ text }, { retry, curl }) {
+function buttons({ text, state }, { retry, curl }, list) {
+  const more = iconButton("info", say("facts.show"), () => show(list.hidden));
+  const show = (isShown) => {
+    list.hidden = !isShown;
+    more.setAttribute("aria-expanded", String(isShown));
+  };
+  show(!list.hidden);
   return make(
     "div",
     { class: "actions" },
     text ? copyButton(say("answer.copy"), () => text) : null,
+    state === "whole" ? iconButton("retry", say("answer.again"), () => retry(), { class: "quiet again" }) : null,
     copyButton(say("answer.copy_curl"), curl, "terminal"),
-    iconButton("retry", say("answer.again"), retry, { class: "quiet again" }),
+    more,
   );
 }

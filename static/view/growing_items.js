@@ -2,12 +2,12 @@
 
 import { toHtml } from "../text/markdown.js";
 import { sanitizeMarkdown } from "../text/sanitiser.js";
-import { dressCodeBlocks } from "./code_blocks.js";
+import { dressBlocks } from "./blocks.js";
 
 const LONG = 20; // items; shorter ones are made anew as any other block
 const KINDS = {
   list: { items: "items", selector: ":scope > li", place: (element) => element },
-  table: { items: "rows", selector: ":scope > tbody > tr", place: (element) => element.tBodies[0] },
+  table: { items: "rows", selector: "tbody > tr", place: (element) => element.querySelector("tbody") }, // in its frame
 };
 
 /** What makes the element of this block grow; null where the block is short, or no list and no table. */
@@ -42,7 +42,7 @@ class GrowingItems {
 
   #make(block) {
     const fragment = sanitizeMarkdown(toHtml([block]));
-    dressCodeBlocks(fragment);
+    dressBlocks(fragment);
     return fragment.firstElementChild.querySelectorAll(this.#kind.selector);
   }
 }

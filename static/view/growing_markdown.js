@@ -6,7 +6,7 @@ import { lastCut } from "../text/cut.js";
 import { visibleText } from "../text/invisible.js";
 import { outline, readBlocks, toHtml } from "../text/markdown.js";
 import { sanitizeMarkdown } from "../text/sanitiser.js";
-import { dressCodeBlocks } from "./code_blocks.js";
+import { dressBlocks } from "./blocks.js";
 import { drawInTurn } from "./frames.js";
 import { growCode } from "./growing_code.js";
 import { growItems } from "./growing_items.js";
@@ -135,7 +135,7 @@ export class GrowingMarkdown {
       this.#settled += block.raw.length - this.#tableHead.length;
       this.#tableHead = "";
       this.#lengths.push(block.raw.length);
-      if (block.type === "def") this.#links[block.tag] ??= block;
+      if (block.type === "def" || block.type === "note") this.#links[block.tag] ??= asLink(block);
     }
     this.#tail = this.#append(blocks.slice(last));
     this.#tailBlock = blocks[last] ?? null;
@@ -146,12 +146,14 @@ export class GrowingMarkdown {
   #append(blocks) {
     if (!blocks.length) return [];
     const fragment = sanitizeMarkdown(toHtml(blocks));
-    dressCodeBlocks(fragment);
+    dressBlocks(fragment);
     const nodes = [...fragment.childNodes];
     this.#element.append(fragment);
     return nodes;
   }
 }
+
+const asLink = (block) => (block.type === "note" ? { href: "", title: "", isNote: true } : block);
 
 function longest({ type, codeBlockStyle }) {
   const isGrowing = codeBlockStyle !== "indented"; // such code changes at its end as it comes

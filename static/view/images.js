@@ -1,6 +1,5 @@
 // Images that are attached to a question: by button, drop or paste; shown small until it is sent.
 
-import { announce } from "./announcer.js";
 import { iconButton, make } from "./elements.js";
 import { say } from "../words.js";
 
@@ -8,16 +7,20 @@ const MEDIA_TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp"]; // w
 
 export class Images {
   #strip;
+  #onRefused;
   #attached = [];
 
-  constructor(strip) {
+  /** `onRefused(words)` is called with what is to be said of files that are not taken. */
+  constructor(strip, onRefused) {
     this.#strip = strip;
+    this.#onRefused = onRefused;
   }
 
   /** Takes the images among these files, and says what it does not take. */
   async attach(files) {
     const images = [...files].filter(({ type }) => MEDIA_TYPES.includes(type));
-    if (images.length < files.length) announce(say("ask.refused"));
+    const refused = [...files].filter(({ type }) => !MEDIA_TYPES.includes(type)).map(({ name }) => name);
+    this.#onRefused(refused.length ? say("ask.refused", { names: refused.join(", ") }) : "");
     this.#attached.push(...(await Promise.all(images.map(readImage))));
     this.#show();
   }
@@ -26,12 +29,14 @@ export class Images {
     return !this.#attached.length;
   }
 
-  /** The attached images, which are attached no more. */
-  take() {
-    const taken = this.#attached;
+  get attached() {
+    return this.#attached;
+  }
+
+  /** None is attached any more. */
+  clear() {
     this.#attached = [];
     this.#show();
-    return taken;
   }
 
   #show() {

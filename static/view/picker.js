@@ -3,6 +3,7 @@
 import { askHealth, askProvider } from "../chat/gateway.js";
 import { choices } from "../chat/kept.js";
 import { find } from "./elements.js";
+import { providerName } from "./provider_names.js";
 import { say } from "../words.js";
 
 const ASK_MILLISECONDS = 30_000;
@@ -12,6 +13,7 @@ export class Picker {
   #select = find("provider");
   #health = find("health");
   #states = new Map();
+  #problem = say("provider.none");
   #models = new Map(); // provider → what the gateway says of it, to come
 
   constructor() {
@@ -29,11 +31,22 @@ export class Picker {
     this.#showHealth();
   }
 
+  /** A provider that is well and not this one; null if there is none. */
+  findOther(provider) {
+    const others = [...this.#states].filter(([name, state]) => name !== provider && isWell(state));
+    return others[0]?.[0] ?? null;
+  }
+
+  /** Why no provider can be asked, in words; null if one can. */
+  get problem() {
+    return this.provider ? null : this.#problem;
+  }
+
   /** Asks the gateway how its providers are. */
   async refresh() {
     const health = await askHealth();
-    if (health) this.#showProviders(health);
-    else this.#show("ERROR", say("provider.unreachable"));
+    if (!health.problem) this.#showProviders(health);
+    else this.#showProblem(say(`provider.${health.problem}`));
   }
 
   #choose() {
@@ -45,7 +58,7 @@ export class Picker {
     const chosen = this.provider || choices.get(REMEMBERED);
     this.#states = new Map(providers.map(({ name, state }) => [name, state]));
     const options = providers.map(
-      ({ name, state }) => new Option(isWell(state) ? name : withState("provider.option", name, state), name),
+      ({ name, state }) => new Option(isWell(state) ? providerName(name) : withState("provider.option", name, state), name),
     );
     this.#select.replaceChildren(...options);
     if (this.#states.has(chosen)) this.#select.value = chosen;
@@ -56,7 +69,7 @@ export class Picker {
   #showHealth() {
     const state = this.#states.get(this.provider);
     if (state) this.#show(state, withState("provider.state", this.provider, state));
-    else this.#show("ERROR", say("provider.none"));
+    else this.#showProblem(say("provider.none"));
     this.#showModels(this.provider);
   }
 
@@ -66,6 +79,11 @@ export class Picker {
     const report = await this.#models.get(name);
     if (name !== this.provider) return;
     find("models").textContent = report?.model?.default ? describeModels(report.model) : "";
+  }
+
+  #showProblem(words) {
+    this.#problem = words;
+    this.#show("ERROR", words);
   }
 
   #show(state, words) {
@@ -80,5 +98,6 @@ function describeModels({ default: first, fallback }) {
   return say(key, { model: first, fallback });
 }
 
-const withState = (key, provider, state) => say(key, { provider, state: say(`provider.${state}`) });
+const withState = (key, provider, state) =>
+  say(key, { provider: providerName(provider), state: say(`provider.${state}`) });
 const isWell = (state) => state === "OK" || state === "UNKNOWN";

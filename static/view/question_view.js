@@ -1,7 +1,7 @@
 // One question on the page: its text and images, and its editing.
 
 import { copyButton } from "./clipboard.js";
-import { fitHeight, submitsOnEnter } from "./text_area.js";
+import { fitHeight, isOfInputMethod, submitsOnEnter } from "./text_area.js";
 import { iconButton, make } from "./elements.js";
 import { say } from "../words.js";
 
@@ -26,7 +26,7 @@ export class QuestionView {
   }
 
   #buttons() {
-    const edit = iconButton("edit", say("question.edit"), () => this.#edit());
+    const edit = iconButton("edit", say("question.edit"), () => this.edit());
     return make(
       "div",
       { class: "actions" },
@@ -35,7 +35,8 @@ export class QuestionView {
     );
   }
 
-  #edit() {
+  /** Has the reader put the question another way. */
+  edit() {
     const area = make("textarea", { "aria-label": say("question.edit"), dir: "auto", rows: 1 });
     const send = make("button", { class: "primary" }, say("ask.send"));
     const cancel = make("button", { type: "button", onclick: () => this.#close() }, say("dialog.cancel"));
@@ -43,7 +44,7 @@ export class QuestionView {
     const form = make("form", { class: "edit" }, area, make("div", { class: "row" }, note, cancel, send));
     area.value = this.#turn.text;
     area.addEventListener("input", () => fitHeight(area));
-    area.addEventListener("keydown", (event) => event.key === "Escape" && this.#close());
+    area.addEventListener("keydown", (event) => event.key === "Escape" && !isOfInputMethod(event) && this.#close());
     submitsOnEnter(area, form);
     form.addEventListener("submit", (event) => {
       event.preventDefault();

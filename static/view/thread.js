@@ -12,6 +12,7 @@ export class Thread {
   #element;
   #actions;
   #conversation = null;
+  #questions = new Map(); // turn → its view
   #views = new Map(); // turn → its answer's view
   #changed = new Set();
   #isFollowing = true;
@@ -19,7 +20,10 @@ export class Thread {
   #growth;
   #askForFrame = oncePerFrame(() => this.#draw());
 
-  /** `actions` are what can be done with a turn: `edit(turn, text)`, `retry(turn)`, `curl(turn)`. */
+  /**
+   * `actions` are what can be done with a turn: `edit(turn, text)`, `retry(turn, provider)`, `curl(turn)`; and
+   * `askForKey(turn)`, `newChat()`, `otherProvider(provider)`.
+   */
   constructor(element, actions) {
     this.#element = element;
     this.#actions = actions;
@@ -29,6 +33,7 @@ export class Thread {
 
   show(conversation) {
     this.#conversation = conversation;
+    this.#questions.clear();
     this.#views.clear();
     this.#changed.clear();
     const list = make("div", { class: "turns" });
@@ -42,6 +47,7 @@ export class Thread {
   /** Puts the turn at the end. */
   add(turn) {
     const question = new QuestionView(turn, (text) => this.#actions.edit(turn, text));
+    this.#questions.set(turn, question);
     this.#element.firstElementChild.append(question.element);
     if (turn.answer) this.#addAnswer(turn);
   }
@@ -70,8 +76,12 @@ export class Thread {
 
   #addAnswer(turn) {
     const view = new AnswerView(turn.answer, {
-      retry: () => this.#actions.retry(turn),
+      retry: (provider) => this.#actions.retry(turn, provider),
       curl: () => this.#actions.curl(turn),
+      edit: () => this.#questions.get(turn).edit(),
+      askForKey: () => this.#actions.askForKey(turn),
+      newChat: () => this.#actions.newChat(),
+      otherProvider: () => this.#actions.otherProvider(turn.answer.provider),
     });
     this.#views.set(turn, view);
     this.#element.firstElementChild.append(view.element);

@@ -1,0 +1,22 @@
+// Runs before the modules have come. A question that is sent meanwhile waits for them, and is not swallowed.
+
+document.addEventListener("submit", (event) => {
+  event.preventDefault(); // the page's own forms go nowhere by themselves
+  if (!("ready" in document.body.dataset)) document.body.dataset.sending = "";
+});
+
+document.addEventListener("keydown", (event) => {
+  const isReady = "ready" in document.body.dataset;
+  if (isReady || event.target.id !== "question" || event.key !== "Enter" || event.shiftKey) return;
+  if (event.isComposing || event.keyCode === 229) return;
+  event.preventDefault();
+  event.target.form.requestSubmit();
+});
+
+// A module that cannot be loaded, or fails as it starts, leaves a page that does nothing: it has to say so.
+const showBroken = () => {
+  const words = document.getElementById("broken");
+  if (words && !("ready" in document.body.dataset)) words.hidden = false;
+};
+addEventListener("error", showBroken, true);
+addEventListener("unhandledrejection", showBroken);
