@@ -14,6 +14,7 @@ import { download, fileName } from "./view/download.js";
 import { closeOnPhone, startDrawer, toggleDrawer } from "./view/drawer.js";
 import { find } from "./view/elements.js";
 import { describeFailure } from "./view/notices.js";
+import { keepPage, offerToInstall } from "./view/install.js";
 import { Picker } from "./view/picker.js";
 import { listenForKeys } from "./view/shortcuts.js";
 import { Sidebar } from "./view/sidebar.js";
@@ -187,6 +188,7 @@ async function copyId(id) {
 
 startTheme();
 startDrawer();
+offerToInstall();
 startSettings({ onFacts: () => thread.show(conversation) });
 find("new-chat").addEventListener("click", newChat);
 find("new-chat-small").addEventListener("click", newChat);
@@ -205,3 +207,4 @@ if (location.hash) await open(location.hash.slice(1));
 else await newChat();
 document.body.dataset.ready = "";
 composer.sendWhatWaits();
+keepPage();

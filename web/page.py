@@ -23,11 +23,14 @@ _POLICY = (
     "style-src 'self'",
     "img-src 'self' data:",  # data: for attached images
     "connect-src 'self'",
+    "manifest-src 'self'",
+    "worker-src 'self'",
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
     "require-trusted-types-for 'script'",
-    "trusted-types dompurify",  # all HTML goes through the sanitiser
+    # all HTML goes through the sanitiser; the other one gives the address of the service worker
+    "trusted-types dompurify service-worker",
 )
 
 PAGE_HEADERS = DEFAULT_HEADERS | {
@@ -42,7 +45,11 @@ _IMMUTABLE = {"Cache-Control": "max-age=31536000, immutable"}
 _OTHER_VERSION = {"Cache-Control": "no-store"}
 
 # where they are served: there their links are right
-_PAGES = {"index.html": "../", "reference.html": "../docs"}
+_PAGES = {
+    "index.html": "../",
+    "reference.html": "../docs",
+    "service_worker.js": "../service_worker.js",
+}
 _VERSION = re.compile(r"[0-9a-f]{16}")
 _WEIGHT = re.compile(r"q=(0(?:\.\d{1,3})?|1(?:\.0{1,3})?)")
 _MEDIA_TYPES = {
@@ -50,7 +57,9 @@ _MEDIA_TYPES = {
     ".html": "text/html",
     ".js": "text/javascript",
     ".json": "application/json",
+    ".png": "image/png",
     ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
 }
 
 
@@ -62,26 +71,28 @@ class _Site(NamedTuple):
     pages: Mapping[str, Mapping[str, StoredPage]]
 
 
+def _media_type(name: str) -> str:
+    return _MEDIA_TYPES.get(name[name.rfind(".") :], "text/plain")
+
+
 @cache
 def _read_site() -> _Site:
     """A process reads the files once."""
     files = read_files()
     words = read_words(files)
     stored = {
-        name: StoredPage(
-            content, _MEDIA_TYPES.get(name[name.rfind(".") :], "text/plain"), PAGE_HEADERS
-        )
+        name: StoredPage(content, _media_type(name), PAGE_HEADERS)
         for name, content in files.items()
     }
     pages = {
         name: {
             language: StoredPage(
                 make_page(name, files, language, words[language]),
-                "text/html",
-                PAGE_HEADERS | {"Content-Language": language},
+                _media_type(name),
+                PAGE_HEADERS,
                 vary="Accept-Encoding, Accept-Language",
             )
-            for language in (words if b"{{language}}" in files[name] else ("en",))
+            for language in words
         }
         for name in _PAGES
     }
@@ -115,7 +126,7 @@ class PageFiles:
 
 
 def page_response(scope: Scope, name: str = "index.html") -> Response:
-    """A page, in the client's language."""
+    """A page, or the service worker, in the client's language."""
     pages = _read_site().pages[name]
     accepted = Headers(scope=scope).get("accept-language", "")
     return pages[choose_language(accepted, tuple(pages))].respond(scope)
@@ -132,8 +143,3 @@ def choose_language(accepted: str, languages: Sequence[str]) -> str:
         if language in languages and weight > most:
             best, most = language, weight
     return best
-
-
-def reference_response(scope: Scope) -> Response:
-    """The page that shows the OpenAPI document."""
-    return page_response(scope, "reference.html")

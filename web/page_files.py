@@ -62,18 +62,24 @@ def find_modules(files: Mapping[str, bytes]) -> list[str]:
 def make_page(
     name: str, files: Mapping[str, bytes], language: str, words: Mapping[str, object]
 ) -> bytes:
-    """A page in one language, whose links lead to this version of the files.
+    """A page in one language, or the service worker, with links to this version of the files.
 
-    Without this list a browser would find some modules only at the end of a chain of imports.
+    Without the list of modules a browser would find some only at the end of a chain of imports.
     """
-    page = files[name].decode()
     modules = [*find_modules(files), f"words/{language}.js"]
-    preloads = "\n    ".join(f'<link rel="modulepreload" href="static/{each}">' for each in modules)
-    markup = {"language": language, "modules": preloads}
+    others = [each for each in files if each.endswith((".css", ".svg")) or each == "early.js"]
+    markup = {
+        "language": language,
+        "version": make_version(files),
+        "modules": "\n    ".join(
+            f'<link rel="modulepreload" href="static/{each}">' for each in modules
+        ),
+        "files": " ".join([*modules, *others]),
+    }
 
     def fill(found: re.Match[str]) -> str:
         key = found[1]
         return markup[key] if key in markup else html.escape(str(words[key]))
 
-    filled = _PLACEHOLDER.sub(fill, page)
-    return filled.replace('="static/', f'="static/{make_version(files)}/').encode()
+    filled = _PLACEHOLDER.sub(fill, files[name].decode())
+    return filled.replace('="static/', f'="static/{markup["version"]}/').encode()

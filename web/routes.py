@@ -33,7 +33,7 @@ from web.openapi import (
     OpenApiDocument,
 )
 from web.openapi_openai import MODEL, MODELS
-from web.page import page_response, reference_response
+from web.page import page_response
 from web.page_config import page_config
 from web.security_contact import security_policy, security_text
 from web.services import Services
@@ -153,10 +153,15 @@ async def config(request: Request) -> JSONResponse:
 
 
 @router.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
-@router.api_route("/redoc", methods=["GET", "HEAD"], include_in_schema=False)
 async def reference(request: Request) -> Response:
     """The API reference, without files from other hosts."""
-    return reference_response(request.scope)
+    return page_response(request.scope, "reference.html")
+
+
+@router.api_route("/service_worker.js", methods=["GET", "HEAD"], include_in_schema=False)
+async def service_worker(request: Request) -> Response:
+    """Keeps the chat page in the browser. Its place is its scope: the page's folder."""
+    return page_response(request.scope, "service_worker.js")
 
 
 @router.api_route("/openapi.json", methods=["GET", "HEAD"], include_in_schema=False)

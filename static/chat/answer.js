@@ -12,6 +12,8 @@ export function newAnswer(provider) {
     fallback: null,
     text: "",
     reasoning: "",
+    thinkingSince: null, // when the thinking began, and how long it took until the first word
+    thoughtMilliseconds: null,
     restart: null,
     requestId: null,
     end: null,
@@ -35,6 +37,8 @@ const APPLY = {
 
   delta(answer, { delta }) {
     answer.state = "streaming";
+    if (delta.reasoning) answer.thinkingSince ??= Date.now();
+    if (delta.content || delta.refusal) endThinking(answer);
     answer.text += delta.content || delta.refusal || "";
     answer.reasoning += delta.reasoning ?? "";
   },
@@ -42,12 +46,14 @@ const APPLY = {
   restart(answer, event) {
     Object.assign(answer, { provider: event.provider, model: event.model, fallback: event.fallback });
     answer.restart = { ...event.fallback, partialChars: event.partial_chars };
+    answer.thinkingSince = answer.thoughtMilliseconds = null;
     answer.text = answer.reasoning = ""; // another model's words are never joined to these
   },
 
   end(answer, event) {
     Object.assign(answer, { provider: event.provider, model: event.model, fallback: event.fallback });
     answer.state = "whole";
+    endThinking(answer);
     answer.end = {
       usage: event.usage,
       timing: event.timing,
@@ -67,6 +73,10 @@ const APPLY = {
     answer.state = "cut";
   },
 };
+
+function endThinking(answer) {
+  if (answer.thinkingSince) answer.thoughtMilliseconds ??= Date.now() - answer.thinkingSince;
+}
 
 /** Ends an answer that the reader stopped, or that could not be asked for. */
 export function endAnswer(answer, failure) {

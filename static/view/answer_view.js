@@ -15,15 +15,18 @@ export class AnswerView {
   #answer;
   #actions;
   #restart = null;
+  #tick = null;
 
   /** `actions` are what can be done with the answer: see notices.js and facts.js. */
   constructor(answer, actions) {
     this.#answer = answer;
     this.#actions = actions;
     const thoughts = make("div", { class: "thoughts", dir: "auto" });
+    const thought = make("summary", {});
     this.#parts = {
       notices: make("div", { class: "notices" }),
-      thinking: make("details", { class: "thinking", hidden: true }, make("summary", {}, say("answer.thinking")), thoughts),
+      thinking: make("details", { class: "thinking", hidden: true }, thought, thoughts),
+      thought,
       thoughts,
       text: make("div", { class: "markdown" }),
       waiting: make("p", { class: "waiting" }, make("span", { class: "pulse" }), " ", say("answer.waiting")),
@@ -59,9 +62,23 @@ export class AnswerView {
   #growThoughts(reasoning) {
     const { thinking, thoughts } = this.#parts;
     thinking.hidden = !reasoning;
+    if (reasoning) this.#showThinking();
     const visible = visibleText(reasoning);
     const shown = thoughts.textContent.length;
     if (visible.length > shown) thoughts.append(visible.slice(shown));
+  }
+
+  /** Says for how long the model has thought, every second while it does. */
+  #showThinking() {
+    const { thinking, thought } = this.#parts;
+    const { thinkingSince, thoughtMilliseconds } = this.#answer;
+    const isThinking = isOpen(this.#answer) && thoughtMilliseconds === null;
+    thinking.classList.toggle("now", isThinking);
+    const count = Math.round((thoughtMilliseconds ?? Date.now() - thinkingSince) / 1000);
+    const key = isThinking ? "answer.thinking" : thoughtMilliseconds === null ? "answer.thoughts" : "answer.thought";
+    if (thought.textContent !== say(key, { count })) thought.textContent = say(key, { count });
+    clearTimeout(this.#tick);
+    if (isThinking) this.#tick = setTimeout(() => this.element.isConnected && this.#showThinking(), 1000);
   }
 
   /** All of the answer is shown. */

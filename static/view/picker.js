@@ -45,6 +45,7 @@ export class Picker {
   /** Asks the gateway how its providers are. */
   async refresh() {
     const health = await askHealth();
+    find("offline").hidden = health.problem !== "unreachable";
     if (!health.problem) this.#showProviders(health);
     else this.#showProblem(say(`provider.${health.problem}`));
   }

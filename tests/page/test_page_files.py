@@ -57,7 +57,7 @@ async def test_page_runs_its_own_files_alone(client: httpx.AsyncClient, path: st
     assert {allowed[name] for name in ("base-uri", "form-action", "frame-ancestors")} == {"'none'"}
     assert (allowed["require-trusted-types-for"], allowed["trusted-types"]) == (
         "'script'",
-        "dompurify",
+        "dompurify service-worker",
     )
     assert "unsafe" not in response.headers["content-security-policy"]
     assert ":" not in response.headers["content-security-policy"].replace("data:", "")
@@ -185,7 +185,7 @@ async def test_every_file_is_served_as_it_is(client: httpx.AsyncClient) -> None:
     for path in STATIC.rglob("*"):
         name = path.relative_to(STATIC).as_posix()
         response = await client.get(f"/static/{name}")
-        is_page = name in ("index.html", "reference.html")
+        is_page = name in ("index.html", "reference.html", "service_worker.js")
         assert (name, response.status_code) == (
             name,
             307 if is_page else 200 if path.is_file() else 404,
@@ -195,7 +195,10 @@ async def test_every_file_is_served_as_it_is(client: httpx.AsyncClient) -> None:
             assert response.headers["content-type"].startswith(types.get(path.suffix, ""))
 
 
-@pytest.mark.parametrize(("name", "page"), [("index.html", "/"), ("reference.html", "/docs")])
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [("index.html", "/"), ("reference.html", "/docs"), ("service_worker.js", "/service_worker.js")],
+)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_file_of_a_page_leads_to_the_page(
     client: httpx.AsyncClient, method: str, name: str, page: str

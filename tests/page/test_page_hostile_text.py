@@ -60,7 +60,7 @@ ATTACKS = [
 ]  # fmt: skip
 ALLOWED_TAGS = re.compile(
     "p|br|hr|h[1-6]|ul|ol|li|blockquote|pre|code|span|em|strong|del|a|b|i|s|u|sub|sup|kbd|mark|table|thead|tbody|tr|th|td"
-    "|figure|figcaption|button|svg|use"  # a code block's heading, which is ours
+    "|figure|figcaption|button|svg|use|div"  # a code block's heading and a table's frame, which are ours
 )
 LIST_ELEMENTS = """(root) => [...root.querySelectorAll("*")].map((element) =>
     [element.localName, Object.fromEntries([...element.attributes].map(({name, value}) => [name, value]))])"""

@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from tests.clients.page_browser import chat_page, load_module
 from tests.gateways.scripted import scripted_gateway
-from tests.page.markdown_corpus import EXAMPLES, read_specifications
+from tests.page.markdown_corpus import EXAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,15 +63,17 @@ SEE = """(root) => {
         else if (/^(?:H[1-6]|P|UL|OL|BLOCKQUOTE|TABLE|TR)$/.test(tag)) seen.push([tag]);
         else if (tag === "PRE") seen.push(["PRE", /language-(\\S+)/.exec(node.firstElementChild.className)?.[1] ?? ""]);
         const own = isLink ? `link ${node.href}` : tag === "CODE" && isPre ? null : MARKS[tag];
-        const inner = own && !marks.split("|").includes(own) ? [...marks.split("|"), own].filter(Boolean).sort().join("|") : marks;
+        const outer = marks.split("|").filter(Boolean);
+        const inner = own ? [...new Set([...outer, own])].sort().join("|") : marks;
         for (const child of node.childNodes) walk(child, inner, isPre || tag === "PRE");
         if (/^(?:UL|OL|BLOCKQUOTE|TABLE|LI)$/.test(tag)) seen.push([`/${tag}`]);
     };
     for (const child of root.childNodes) walk(child, "", false);
     // A paragraph in an item shows as the item's own text: that is a matter of space alone.
     const isSpace = ([kind]) => kind === "P";
-    return seen.filter((each) => !isSpace(each)).map((each) => (each[0] === "text" ? [each[0], each[1].trim(), each[2]] : each))
-        .filter((each) => each[0] !== "text" || each[1]);
+    const trim = ([kind, text, marks]) => [kind, text.trim(), marks];
+    const lines = seen.filter((each) => !isSpace(each)).map((each) => (each[0] === "text" ? trim(each) : each));
+    return lines.filter((each) => each[0] !== "text" || each[1]);
 }"""
 SHOW = """async (texts) => {
     const { GrowingMarkdown } = MODULE;
@@ -139,7 +141,10 @@ async def find_differences(
         SHOW_REFERENCE, [reference.render(text) for text in examples.values()]
     )
     await other.close()
-    async with scripted_gateway(log_dir) as gateway, chat_page(browser, gateway.running.url) as chat:
+    async with (
+        scripted_gateway(log_dir) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
         shown = await chat.page.evaluate(SHOW, list(examples.values()))
     return {
         name: (ours, theirs)
