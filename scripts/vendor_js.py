@@ -19,7 +19,8 @@ from pathlib import Path
 _VENDOR = Path(__file__).parents[1] / "static" / "vendor"
 _MANIFEST = _VENDOR / "manifest.json"
 _YOUNGEST = timedelta(days=7)
-_BUDGET = 60_000  # bytes, compressed
+_BUDGET = 60_000  # bytes, compressed, without what is loaded only if an answer needs it
+_LOADED_LATE = "temml"
 
 
 def renew() -> int:
@@ -43,7 +44,8 @@ def renew() -> int:
         found = {name: packed[name] for name in ("version", "integrity")}
         renewed.append(package | found | {"files": files})
     _MANIFEST.write_text(json.dumps({"packages": renewed}, indent=2) + "\n", encoding="utf-8")
-    size = sum(len(gzip.compress(path.read_bytes(), 9)) for path in _VENDOR.rglob("*.js"))
+    scripts = [path for path in _VENDOR.rglob("*.js") if path.parent.name != _LOADED_LATE]
+    size = sum(len(gzip.compress(path.read_bytes(), 9)) for path in scripts)
     print(f"{size:,} bytes compressed, of at most {_BUDGET:,}")
     return 0 if size < _BUDGET else 1
 

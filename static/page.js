@@ -48,11 +48,13 @@ function ask(text, images) {
 
 /** Has the last answer given anew, by another provider if one is named. */
 function again(turn, provider = null) {
-  if (provider) picker.provider = provider;
+  if (provider) conversation.provider = picker.provider = provider;
   return edit(turn, turn.text);
 }
 
-const otherProvider = (provider) => picker.findOther(provider);
+function otherProvider(provider) {
+  return picker.findOther(provider);
+}
 
 /** Puts an earlier question another way, and goes on from there; an answer that is still coming is stopped. */
 async function edit(turn, text) {

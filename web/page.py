@@ -22,6 +22,7 @@ _POLICY = (
     "script-src 'self'",
     "style-src 'self'",
     "img-src 'self' data:",  # data: for attached images
+    "font-src 'self'",
     "connect-src 'self'",
     "manifest-src 'self'",
     "worker-src 'self'",
@@ -29,8 +30,8 @@ _POLICY = (
     "form-action 'none'",
     "frame-ancestors 'none'",
     "require-trusted-types-for 'script'",
-    # all HTML goes through the sanitiser; the other one gives the address of the service worker
-    "trusted-types dompurify service-worker",
+    # all HTML goes through the sanitiser; the other one gives addresses of two files of the page
+    "trusted-types dompurify own-files",
 )
 
 PAGE_HEADERS = DEFAULT_HEADERS | {
@@ -60,6 +61,7 @@ _MEDIA_TYPES = {
     ".png": "image/png",
     ".svg": "image/svg+xml",
     ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
 }
 
 

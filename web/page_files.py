@@ -20,6 +20,7 @@ _IMPORT = re.compile(r"""^(?:import|export)\b[^"'`=(]*?["'](\.[^"']+)["']""", re
 _EXPORT = "export default "
 _PLACEHOLDER = re.compile(r"\{\{([\w.]+)\}\}")
 _FIRST_SCRIPT = "page.js"
+_STYLES = ("style.css", "thread.css")
 
 
 def read_files() -> Mapping[str, bytes]:
@@ -67,7 +68,7 @@ def make_page(
     Without the list of modules a browser would find some only at the end of a chain of imports.
     """
     modules = [*find_modules(files), f"words/{language}.js"]
-    others = [each for each in files if each.endswith((".css", ".svg")) or each == "early.js"]
+    others = ["early.js", "favicon.svg", *_STYLES]
     markup = {
         "language": language,
         "version": make_version(files),

@@ -10,6 +10,7 @@ const MOST_LINES_OUTLINED = 4_000; // for each line of a nested block, marked co
 const LINE_BREAK = /^<br\s*\/?>$/i;
 const PAIR = /^<(b|em|i|kbd|mark|s|strong|sub|sup|u)>([^<]*)<\/\1>/i;
 const MATH = /^(?:\$\$[^]+?\$\$|\\\([^]+?\\\)|\\\[[^]+?\\\]|\$(?![\s$])[^$\n]*?[^\s$\\]\$(?!\d))/;
+const MATH_BLOCK = /^ {0,3}(\$\$(?:(?!\$\$|\n[ \t]*\n)[^]){1,4000}\$\$|\\\[(?:(?!\\\]|\n[ \t]*\n)[^]){1,4000}\\\])[ \t]*(?:\n+|$)/;
 const MATH_START = /\$|\\[([]/;
 
 const NOTE = /^\[\^([^\]\s]{1,40})\]:[ \t]*/;
@@ -27,6 +28,17 @@ const math = {
     return found ? { type: "math", raw: found[0] } : undefined;
   },
   renderer: ({ raw }) => `<span class="math">${escapeHtml(raw)}</span>`,
+};
+
+/** Math in lines of its own: what would begin a list or a heading elsewhere is a part of it. */
+const mathBlock = {
+  name: "mathBlock",
+  level: "block",
+  tokenizer(source) {
+    const found = MATH_BLOCK.exec(source);
+    return found ? { type: "mathBlock", raw: found[0], text: found[1] } : undefined;
+  },
+  renderer: ({ text }) => `<p><span class="math">${escapeHtml(text)}</span></p>\n`,
 };
 
 /** The few tags that models use for want of Markdown, as H<sub>2</sub>O; an open one alone stays text. */
@@ -89,9 +101,11 @@ const renderer = {
     if (LINE_BREAK.test(text.trim())) return "<br>";
     return block ? `<p class="raw">${escapeHtml(text.trimEnd())}</p>` : escapeHtml(text);
   },
-  image({ href, text }) {
+  image({ href, text, tokens }) {
     // It is never fetched: that would tell its host who reads.
-    return `<a href="${escapeHtml(href)}">${escapeHtml(text || "image")}</a>`;
+    const isPlain = tokens && !tokens.some(({ type }) => type in this.options.extensions.renderers);
+    const words = isPlain ? this.parser.parseInline(tokens, this.parser.textRenderer) : text;
+    return `<a href="${escapeHtml(href)}">${escapeHtml(words) || "image"}</a>`;
   },
   code({ text, lang }) {
     const name = /^[\w+#.-]{1,30}/.exec(lang ?? "")?.[0];
@@ -110,7 +124,7 @@ const renderer = {
 };
 
 const dialect = new Marked({ gfm: true, breaks: false });
-dialect.use({ extensions: [math, pair, note, noteMark], renderer, tokenizer: boundedRules });
+dialect.use({ extensions: [math, mathBlock, pair, note, noteMark], renderer, tokenizer: boundedRules });
 
 /**
  * The top-level blocks of a text; each has its source as `raw`, and these join to the text.

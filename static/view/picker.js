@@ -56,6 +56,7 @@ export class Picker {
   }
 
   #showProviders({ demo, providers }) {
+    this.#problem = say("provider.none");
     const chosen = this.provider || choices.get(REMEMBERED);
     this.#states = new Map(providers.map(({ name, state }) => [name, state]));
     const options = providers.map(
@@ -70,7 +71,7 @@ export class Picker {
   #showHealth() {
     const state = this.#states.get(this.provider);
     if (state) this.#show(state, withState("provider.state", this.provider, state));
-    else this.#showProblem(say("provider.none"));
+    else this.#showProblem(this.#problem);
     this.#showModels(this.provider);
   }
 

@@ -159,13 +159,11 @@ async def _shared_window(browser: Browser) -> BrowserContext:
 
 
 def _note_complaints(chat: ChatPage) -> None:
-    """An answer with an error status is no complaint: the page shows it."""
+    """An answer with an error status is no complaint: the page shows it; nor what playwright itself says."""
+    allowed = ("Failed to load resource: the server responded", "blocked by Playwright")
 
     def note(kind: str, text: str) -> None:
-        if (
-            kind in ("error", "warning")
-            and "Failed to load resource: the server responded" not in text
-        ):
+        if kind in ("error", "warning") and not any(words in text for words in allowed):
             chat.complaints.append(text)
 
     def break_down(error: Exception) -> None:

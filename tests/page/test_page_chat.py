@@ -255,7 +255,7 @@ async def test_error_stands_in_its_place(browser: Browser, tmp_path: Path) -> No
         problem = shown.locator(".problem")
         message = await problem.locator(".message").inner_text()
         assert message == "GPT does not answer this question: its content filter blocked it."
-        assert not await problem.get_by_text("content_filtered").is_visible()
+        assert not await problem.get_by_text("content_filtered").first.is_visible()
         await problem.get_by_text("Details").click()
         details = await problem.locator("details").inner_text()
         assert (
@@ -361,7 +361,7 @@ async def test_gateway_key_is_asked_for_once(browser: Browser, tmp_path: Path) -
         gateway.gpt.enqueue(*answer("One"))
         gateway.gpt.enqueue(*answer("Two"))
         await chat.ask("First?")
-        await chat.page.locator("dialog input").fill("gw-phone")
+        await chat.page.locator("dialog[open] input").fill("gw-phone")
         await chat.page.keyboard.press("Enter")
         await chat.last_answer.get_by_text("One").wait_for()
         await chat.ask_and_wait("Second?")

@@ -10,6 +10,7 @@ import pytest
 from configuration import VALID_PROVIDERS, GatewayKey, ProviderOptions
 from models import GatewayError, Text
 from tests.clients.page_browser import chat_page
+from tests.gateways.loopback import make_settings, running_gateway
 from tests.gateways.scripted import answer, scripted_gateway, silence
 
 if TYPE_CHECKING:
@@ -270,8 +271,8 @@ async def test_nothing_is_asked_if_no_provider_is_configured(
     """The page says what is missing, and the question stays where it is written."""
     vendors = {name: ProviderOptions() for name in VALID_PROVIDERS}
     async with (
-        scripted_gateway(tmp_path, vendors=vendors) as gateway,
-        chat_page(browser, gateway.running.url) as chat,
+        running_gateway(make_settings(tmp_path, vendors=vendors)) as gateway,
+        chat_page(browser, gateway.url) as chat,
     ):
         await chat.ask("Hello?")
         await chat.page.locator("#ask-note", has_text="No provider is configured").wait_for()

@@ -172,6 +172,7 @@ PIECES = [
 ]
 COMPARE = """async (texts) => {
     const { GrowingMarkdown } = MODULE;
+    await LIBRARY.loadMath();
     const show = async (steps) => {
         const element = document.createElement("div");
         document.body.append(element);
@@ -190,7 +191,9 @@ COMPARE = """async (texts) => {
         if (grown !== (await show([text]))) different.push(text);
     }
     return different;
-}""".replace("MODULE", load_module("view/growing_markdown.js"))
+}"""
+COMPARE = COMPARE.replace("MODULE", load_module("view/growing_markdown.js"))
+COMPARE = COMPARE.replace("LIBRARY", load_module("view/math.js"))
 
 
 @pytest.mark.parametrize("count", [40, *exhaustive(150)])
@@ -249,7 +252,7 @@ async def test_reload_asks_for_the_page_alone(browser: Browser, tmp_path: Path) 
     """Its files are cached for good: on a slow line a reload costs one request, and not fifty."""
     async with (
         scripted_gateway(tmp_path) as gateway,
-        chat_page(browser, gateway.running.url) as chat,
+        chat_page(browser, gateway.running.url, service_workers="block") as chat,
     ):
         await chat.page.reload()
         await chat.page.locator("body[data-ready]").wait_for()
