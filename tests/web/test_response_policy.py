@@ -103,7 +103,7 @@ async def test_unchanged_file_keeps_its_own_caching(tmp_path: Path) -> None:
     assert stream.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("path", ["/docs", "/service_worker.js"])
+@pytest.mark.parametrize("path", ["/docs"])
 async def test_reference_loads_the_gateways_own_files_alone(tmp_path: Path, path: str) -> None:
     """Under the chat page's headers: each file that it names is there, by a path that a prefix does not break."""
     async with scripted_gateway(tmp_path) as gateway:
