@@ -121,7 +121,8 @@ def read_options(
     config = decode_field(fields.output_config, _OutputConfig | None, "output_config")
     effort = _find_effort(thinking, config)
     form = fields.output_format if config is None or is_absent(config.format) else config.format
-    stops = () if is_absent(fields.stop_sequences) else _read_stops(fields.stop_sequences)
+    raw_stops = fields.stop_sequences
+    stops = () if is_absent(raw_stops) else read_stop(raw_stops, "stop_sequences")
     numbers = {
         name: read_number(name, getattr(fields, name))
         for name in ("max_tokens", "temperature", "top_p")
@@ -193,10 +194,6 @@ def _read_output(raw: Raw, settings: Settings) -> JsonSchema | None:
     if is_absent(body.schema):
         raise invalid(place, "is absent")
     return JsonSchema("answer", read_schema(body.schema, place, settings), strict=True)
-
-
-def _read_stops(raw: Raw) -> tuple[str, ...]:
-    return read_stop(raw, "stop_sequences")
 
 
 def _find_effort(thinking: _Thinking | None, config: _OutputConfig | None) -> Effort | None:

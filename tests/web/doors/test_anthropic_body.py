@@ -23,6 +23,7 @@ from models import (
     ToolCall,
     ToolResult,
 )
+from prompt_engineering import build_prompt
 from tests.clients.chat_bodies import DEFAULT_SETTINGS
 from web.doors.anthropic_body import decode_messages
 from web.doors.anthropic_content import CALL_MARK
@@ -113,13 +114,37 @@ def test_system_is_a_text_or_blocks(system: Any) -> None:
     assert read_chat(system=system).system == ("Be brief.",)
 
 
-def test_system_messages_may_be_among_the_others() -> None:
-    """Some agents send reminders like that."""
+def test_system_message_before_the_others_is_part_of_the_system_prompt() -> None:
+    """After what the field has."""
+    first = {"role": "system", "content": [{"type": "text", "text": "Be kind."}]}
+    chat = read_chat(system="Be brief.", messages=[first, *HELLO])
+    assert (chat.system, len(chat.turns)) == (("Be brief.", "Be kind."), 1)
+
+
+def test_system_message_among_the_others_stays_there() -> None:
+    """Agents send reminders like that. In the system prompt they would change the conversation's beginning."""
+    call = {"type": "tool_use", "id": "call_1", "name": "search", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "call_1", "content": "found"}
     chat = read_chat(
         system="Be brief.",
-        messages=[*HELLO, {"role": "system", "content": [{"type": "text", "text": "Be kind."}]}],
+        messages=[
+            *HELLO,
+            {"role": "system", "content": "Be kind."},
+            {"role": "assistant", "content": [call]},
+            {"role": "system", "content": "It is late."},
+            {"role": "user", "content": [result]},
+        ],
     )
-    assert (chat.system, len(chat.turns)) == (("Be brief.", "Be kind."), 1)
+    prompt = build_prompt(chat, None)
+    assert prompt.system == "Be brief."
+    assert [turn.parts for turn in prompt.turns] == [
+        (Text("Hello?\n\n<system-reminder>\nBe kind.\n</system-reminder>"),),
+        (ToolCall("call_1", "search", "{}"),),
+        (
+            ToolResult("call_1", (Text("found"),)),
+            Text("<system-reminder>\nIt is late.\n</system-reminder>"),
+        ),
+    ]
 
 
 def test_unknown_fields_are_ignored() -> None:
