@@ -34,8 +34,11 @@ def error_response(
     sent: dict[str, str] = {}
     if (seconds := retry_seconds(error)) is not None:
         sent["Retry-After"] = str(seconds)
-    # OpenAI's and Anthropic's SDKs obey this before anything else.
-    sent["X-Should-Retry"] = "true" if error.kind.retryable else "false"
+    # OpenAI's and Anthropic's SDKs obey this before anything else. Their retries would multiply
+    # those of the chain, which has asked every model already.
+    is_exhausted = error.is_vendors and status >= 500 and error.retry_after is None
+    should_retry = error.kind.retryable and not is_exhausted
+    sent["X-Should-Retry"] = "true" if should_retry else "false"
     if error.provider:
         sent["X-Gateway-Provider"] = error.provider
     if error.model:
