@@ -38,16 +38,28 @@ class _Call:
     arguments: list[str] = field(default_factory=list)
     sent: int = 0  # pieces of the arguments
     looks: int = 0  # at whether they are complete
-    is_over: bool = False  # another call has begun after it
+    is_over: bool = False  # another call has begun after it, or text
+    repeated: list[str] | None = None  # the arguments, if the vendor sends the call once more
 
     def take(self, piece: ToolCallDelta) -> None:
         """Add a piece."""
+        if self.is_over and piece.id is not None and piece.id == self.id:
+            self.repeated = self.repeated or []
         self.id = self.id or piece.id
         self.name = self.name or piece.name or ""
         self.state = self.state or piece.state
         if not self.is_over:
             self.arguments += [piece.arguments] if piece.arguments else []
+        elif self.repeated is not None:
+            self.repeated.append(piece.arguments)
         elif piece.arguments.strip():
+            raise GatewayError("upstream_bad_event", reason="call_goes_on")
+
+    def check(self) -> None:
+        """Raise GatewayError for a call that no client could have."""
+        if not self.name:
+            raise GatewayError("upstream_bad_event", reason="call_without_name")
+        if self.repeated and "".join(self.repeated) != "".join(self.arguments):
             raise GatewayError("upstream_bad_event", reason="call_goes_on")
 
     def is_complete(self) -> bool:
@@ -107,11 +119,13 @@ class AnswerCalls:
         return arranged
 
     def close(self) -> list[Event]:
-        """What waited, at the end of the answer. Raises GatewayError for a call without a name."""
+        """What waited, at the end of the answer.
+
+        Raises GatewayError for a call without a name, or one that went on after its end.
+        """
         closed: list[Event] = []
         for place, call in enumerate(self._calls.values()):
-            if not call.name:
-                raise GatewayError("upstream_bad_event", reason="call_without_name")
+            call.check()
             if not "".join(call.arguments).strip():
                 call.arguments.append("{}")
             closed += self._pieces(place, call)

@@ -244,3 +244,23 @@ def test_text_comes_after_calls_that_waited_for_the_open_one() -> None:
     sent = arrange([begin(0), begin(1, "{}"), Text("so")], [piece(0, "{}")])
     assert [type(event) for event in sent[1]][-1] is Text
     assert [event.index for event in sent[1][:-1] if isinstance(event, ToolCallDelta)] == [0, 1, 1]
+
+
+def test_call_that_is_sent_once_more_is_one_call() -> None:
+    """Some servers repeat a complete call after the text that follows it."""
+    again = [begin(0), piece(0, '{"a"'), piece(0, ":1}")]
+    sent = arrange([begin(0, '{"a":1}'), Text("so")], again, [Text("on")])
+    assert [event for batch in sent for event in batch] == [
+        piece(0, "", "call_0", "tool_0"),
+        piece(0, '{"a":1}'),
+        Text("so"),
+        Text("on"),
+    ]
+
+
+@pytest.mark.parametrize("more", [[piece(0, "{}")], [begin(0), piece(0, '{"a":2}')]])
+def test_complete_call_that_goes_on_after_text_fails(more: list[Delta]) -> None:
+    """Its arguments are not what was sent."""
+    with pytest.raises(GatewayError, match="unreadable") as raised:
+        arrange([begin(0, '{"a":1}'), Text("so")], more)
+    assert raised.value.reason == "call_goes_on"
