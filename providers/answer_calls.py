@@ -39,27 +39,25 @@ class _Call:
     sent: int = 0  # pieces of the arguments
     looks: int = 0  # at whether they are complete
     is_over: bool = False  # another call has begun after it, or text
-    repeated: list[str] | None = None  # the arguments, if the vendor sends the call once more
+    repeated: list[str] = field(default_factory=list)  # arguments that come after that
 
     def take(self, piece: ToolCallDelta) -> None:
         """Add a piece."""
-        if self.is_over and piece.id is not None and piece.id == self.id:
-            self.repeated = self.repeated or []
         self.id = self.id or piece.id
         self.name = self.name or piece.name or ""
         self.state = self.state or piece.state
-        if not self.is_over:
-            self.arguments += [piece.arguments] if piece.arguments else []
-        elif self.repeated is not None:
-            self.repeated.append(piece.arguments)
-        elif piece.arguments.strip():
-            raise GatewayError("upstream_bad_event", reason="call_goes_on")
+        if piece.arguments:
+            (self.repeated if self.is_over else self.arguments).append(piece.arguments)
 
     def check(self) -> None:
-        """Raise GatewayError for a call that no client could have."""
+        """Raise GatewayError for a call that was not sent as the model made it.
+
+        Some servers send a complete call once more: then nothing has changed.
+        """
         if not self.name:
             raise GatewayError("upstream_bad_event", reason="call_without_name")
-        if self.repeated and "".join(self.repeated) != "".join(self.arguments):
+        more = "".join(self.repeated).strip()
+        if more not in ("", "".join(self.arguments).strip()):
             raise GatewayError("upstream_bad_event", reason="call_goes_on")
 
     def is_complete(self) -> bool:
