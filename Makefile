@@ -15,6 +15,7 @@ ARGS ?=
 VENV_PYTHON := .venv/bin/python
 IN_PARALLEL := -n 3 --dist worksteal# on two cores: a third of the time tests wait for timeouts and for processes
 AXE_VERSION := 4.14.1
+COMMONMARK_VERSION := 0.31.2
 COMPILE_LOCK := $(VENV_PYTHON) -m uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--exclude-newer "7 days" --upgrade --custom-compile-command "make lock"
 
@@ -78,8 +79,8 @@ lock: venv-dev ## Renew the locks with the newest releases that are at least 7 d
 vendor-js: venv-dev ## Renew the page's libraries with the newest npm releases that are at least 7 days old
 	@$(VENV_PYTHON) scripts/vendor_js.py
 
-page-tools: ## Put axe-core, with which the tests look at the page's accessibility, into node_modules/
-	@npm install --silent --no-save --no-package-lock --ignore-scripts axe-core@$(AXE_VERSION)
+page-tools: ## Put axe-core and CommonMark's examples, with which the tests look at the page, into node_modules/
+	@npm install --silent --no-save --no-package-lock --ignore-scripts axe-core@$(AXE_VERSION) commonmark-spec@$(COMMONMARK_VERSION)
 
 screenshots: venv-dev ## Take the pictures in docs/screenshots/ from the running page
 	@$(VENV_PYTHON) -m tests.page.page_screenshots

@@ -73,6 +73,7 @@ function askAnew(text, images) {
 async function answer(turn) {
   const asked = conversation;
   asked.provider = picker.provider || asked.provider; // what the reader sees is what is asked
+  picker.remember();
   location.hash = asked.id;
   thread.follow();
   const over = chats.ask(asked, turn);

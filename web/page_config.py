@@ -14,6 +14,7 @@ def page_config(services: Services) -> dict[str, Any]:
     settings, gateway = services.settings, services.gateway
     providers = {name: gateway.factory.settings(name) for name in gateway.factory.names}
     states = gateway.states()
+    built = gateway.factory.built
     return {
         "version": VERSION,
         "demo": settings.demo_mode,
@@ -29,6 +30,7 @@ def page_config(services: Services) -> dict[str, Any]:
             {
                 "name": name,
                 "state": states[name],
+                "seconds": built[name].health.mean_seconds if name in built else None,
                 "model": {"default": provider.model_default, "fallback": provider.model_fallback},
             }
             for name, provider in providers.items()

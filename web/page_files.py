@@ -20,7 +20,6 @@ _IMPORT = re.compile(r"""^(?:import|export)\b[^"'`=(]*?["'](\.[^"']+)["']""", re
 _EXPORT = "export default "
 _PLACEHOLDER = re.compile(r"\{\{([\w.]+)\}\}")
 _FIRST_SCRIPT = "page.js"
-_STYLES = ("style.css", "thread.css")
 
 
 def read_files() -> Mapping[str, bytes]:
@@ -68,14 +67,14 @@ def make_page(
     Without the list of modules a browser would find some only at the end of a chain of imports.
     """
     modules = [*find_modules(files), f"words/{language}.js"]
-    others = ["early.js", "favicon.svg", *_STYLES]
+    named = re.findall(r'="static/([^"]+)"', files["index.html"].decode())
     markup = {
         "language": language,
         "version": make_version(files),
         "modules": "\n    ".join(
             f'<link rel="modulepreload" href="static/{each}">' for each in modules
         ),
-        "files": " ".join([*modules, *others]),
+        "files": " ".join(dict.fromkeys([*modules, *named])),
     }
 
     def fill(found: re.Match[str]) -> str:

@@ -22,19 +22,13 @@ export function chat(provider, body, signal) {
 }
 
 /**
- * Whether the gateway is in demo mode, and its configured providers with their states; else the `problem`: it is
+ * The limits of a request, and the configured providers with their models and states; else the `problem`: the gateway is
  * `unreachable`, or the answer is not its own (`foreign`).
  */
-export async function askHealth() {
-  const health = await askJson("health");
-  if (health.problem) return health;
-  if (typeof health.providers !== "object" || !health.providers) return { problem: "foreign" };
-  const configured = Object.entries(health.providers).filter(([, state]) => state !== "NOT_CONFIGURED");
-  return { demo: health.demo, providers: configured.map(([name, state]) => ({ name, state })) };
+export async function askConfig() {
+  const config = await askJson("ui/config");
+  return config.problem || Array.isArray(config.providers) ? config : { problem: "foreign" };
 }
-
-/** What one provider's models are and how it is. */
-export const askProvider = (name) => askJson(`health/${encodeURIComponent(name)}`);
 
 async function askJson(path) {
   let response;

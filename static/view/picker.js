@@ -1,20 +1,21 @@
-// Which provider is asked, and how the configured ones are.
+// Which provider is asked, with its model, and how the configured ones are.
 
-import { askHealth, askProvider } from "../chat/gateway.js";
+import { askConfig } from "../chat/gateway.js";
 import { choices } from "../chat/kept.js";
+import { say } from "../words.js";
 import { find } from "./elements.js";
 import { providerName } from "./provider_names.js";
-import { say } from "../words.js";
 
 const ASK_MILLISECONDS = 30_000;
+const SLOW_SECONDS = 6; // to the first word, on average
 const REMEMBERED = "provider";
 
 export class Picker {
   #select = find("provider");
   #health = find("health");
-  #states = new Map();
+  #providers = new Map(); // by name, in the gateway's order
+  #limits = null;
   #problem = say("provider.none");
-  #models = new Map(); // provider → what the gateway says of it, to come
 
   constructor() {
     this.#select.addEventListener("change", () => this.#choose());
@@ -27,14 +28,24 @@ export class Picker {
 
   /** Shows this provider as the chosen one, if it is configured. */
   set provider(name) {
-    if (this.#states.has(name)) this.#select.value = name;
+    if (this.#providers.has(name)) this.#select.value = name;
     this.#showHealth();
   }
 
   /** A provider that is well and not this one; null if there is none. */
   findOther(provider) {
-    const others = [...this.#states].filter(([name, state]) => name !== provider && isWell(state));
-    return others[0]?.[0] ?? null;
+    const others = [...this.#providers.values()].filter(({ name, state }) => name !== provider && isWell(state));
+    return (others.find(({ state }) => state === "OK") ?? others[0])?.name ?? null;
+  }
+
+  /** The providers that can be asked. */
+  get providers() {
+    return [...this.#providers.keys()];
+  }
+
+  /** The gateway's limits of a request; null until they are known. */
+  get limits() {
+    return this.#limits;
   }
 
   /** Why no provider can be asked, in words; null if one can. */
@@ -44,43 +55,47 @@ export class Picker {
 
   /** Asks the gateway how its providers are. */
   async refresh() {
-    const health = await askHealth();
-    find("offline").hidden = health.problem !== "unreachable";
-    if (!health.problem) this.#showProviders(health);
-    else this.#showProblem(say(`provider.${health.problem}`));
+    const config = await askConfig();
+    find("offline").hidden = config.problem !== "unreachable";
+    if (config.problem) return this.#showProblem(say(`provider.${config.problem}`));
+    this.#limits = config.limits;
+    this.#showProviders(config);
+  }
+
+  /** What was used last is offered first the next time. */
+  remember() {
+    choices.set(REMEMBERED, this.provider);
   }
 
   #choose() {
-    choices.set(REMEMBERED, this.provider);
+    this.remember();
     this.#showHealth();
   }
 
   #showProviders({ demo, providers }) {
+    const chosen = this.provider;
     this.#problem = say("provider.none");
-    const chosen = this.provider || choices.get(REMEMBERED);
-    this.#states = new Map(providers.map(({ name, state }) => [name, state]));
-    const options = providers.map(
-      ({ name, state }) => new Option(isWell(state) ? providerName(name) : withState("provider.option", name, state), name),
-    );
-    this.#select.replaceChildren(...options);
-    if (this.#states.has(chosen)) this.#select.value = chosen;
+    this.#providers = new Map(providers.map((provider) => [provider.name, provider]));
+    this.#select.replaceChildren(...providers.map((provider) => new Option(describe(provider), provider.name)));
+    this.#select.value = this.#providers.has(chosen) ? chosen : this.#preselect();
     find("demo").hidden = !demo;
     this.#showHealth();
   }
 
-  #showHealth() {
-    const state = this.#states.get(this.provider);
-    if (state) this.#show(state, withState("provider.state", this.provider, state));
-    else this.#showProblem(this.#problem);
-    this.#showModels(this.provider);
+  /** The one that was used last, unless it fails; else the first that is well. */
+  #preselect() {
+    const last = this.#providers.get(choices.get(REMEMBERED));
+    if (last && last.state !== "ERROR") return last.name;
+    const all = [...this.#providers.values()];
+    return (all.find(({ state }) => isWell(state)) ?? all[0])?.name ?? "";
   }
 
-  /** Says once for each provider which models it has: asking has the gateway ask the vendor. */
-  async #showModels(name) {
-    if (!this.#models.has(name)) this.#models.set(name, name ? askProvider(name) : null);
-    const report = await this.#models.get(name);
-    if (name !== this.provider) return;
-    find("models").textContent = report?.model?.default ? describeModels(report.model) : "";
+  #showHealth() {
+    const provider = this.#providers.get(this.provider);
+    find("models").textContent = provider ? describeModels(provider.model) : "";
+    if (!provider) return this.#showProblem(this.#problem);
+    const state = say(`provider.${isSlow(provider) ? "slow" : provider.state}`);
+    this.#show(provider.state, say("provider.state", { provider: providerName(provider.name), state }));
   }
 
   #showProblem(words) {
@@ -95,11 +110,18 @@ export class Picker {
   }
 }
 
-function describeModels({ default: first, fallback }) {
-  const key = fallback ? "provider.answers.fallback" : "provider.answers";
-  return say(key, { model: first, fallback });
+/** A provider in the list: its name and model, and what is to be known before it is chosen. */
+function describe({ name, state, model, seconds }) {
+  const provider = providerName(name);
+  const words = model.default ? say("provider.model", { provider, model: model.default }) : provider;
+  if (isSlow({ seconds })) return say("provider.option", { provider: words, state: say("provider.slow") });
+  return isWell(state) ? words : say("provider.option", { provider: words, state: say(`provider.${state}`) });
 }
 
-const withState = (key, provider, state) =>
-  say(key, { provider: providerName(provider), state: say(`provider.${state}`) });
+function describeModels({ default: model, fallback }) {
+  if (!model) return "";
+  return say(fallback ? "provider.answers.fallback" : "provider.answers", { model, fallback });
+}
+
 const isWell = (state) => state === "OK" || state === "UNKNOWN";
+const isSlow = ({ seconds }) => seconds !== null && seconds > SLOW_SECONDS;

@@ -45,6 +45,8 @@ export default {
   "provider.DEGRADED": "einige Anfragen scheitern",
   "provider.ERROR": "Anfragen scheitern",
   "provider.UNKNOWN": "noch nicht gefragt",
+  "provider.slow": "gerade langsam",
+  "provider.model": "{provider} · {model}",
   "provider.state": "{provider}: {state}",
   "provider.option": "{provider} — {state}",
   "provider.none": "Kein Anbieter ist eingerichtet: das Gateway braucht den Schlüssel eines Anbieters",
@@ -52,7 +54,7 @@ export default {
   "provider.foreign": "Etwas anderes antwortet anstelle des Gateways: vielleicht musst du dich anmelden",
   "provider.local": "Lokales Modell",
   "provider.answers": "{model} antwortet.",
-  "provider.answers.fallback": "{model} antwortet. Scheitert es vor dem ersten Wort, springt {fallback} ein, und du erfährst es.",
+  "provider.answers.fallback": "{model} antwortet. Scheitert es vor dem ersten Wort, springt {fallback} ein, und die Seite sagt es.",
 
   "offline": "Offline: deine Unterhaltungen sind lesbar",
   "demo": "Demo",

@@ -45,6 +45,8 @@ export default {
   "provider.DEGRADED": "some requests fail",
   "provider.ERROR": "requests fail",
   "provider.UNKNOWN": "not asked yet",
+  "provider.slow": "slow at the moment",
+  "provider.model": "{provider} · {model}",
   "provider.state": "{provider}: {state}",
   "provider.option": "{provider} — {state}",
   "provider.none": "No provider is configured: the gateway needs the key of one",
@@ -52,7 +54,7 @@ export default {
   "provider.foreign": "Something else answers in the gateway's place: you may need to sign in",
   "provider.local": "Local model",
   "provider.answers": "{model} answers.",
-  "provider.answers.fallback": "{model} answers. Should it fail before its first word, {fallback} steps in, and you are told.",
+  "provider.answers.fallback": "{model} answers. Should it fail before its first word, {fallback} steps in, and the page says so.",
 
   "offline": "Offline: your conversations can be read",
   "demo": "Demo mode",

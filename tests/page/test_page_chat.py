@@ -400,9 +400,9 @@ async def test_providers_are_those_that_are_configured(browser: Browser, tmp_pat
         scripted_gateway(tmp_path) as gateway,
         chat_page(browser, gateway.running.url) as chat,
     ):
-        assert await chat.page.locator("#provider option").all_inner_texts() == ["GPT"]
+        assert await chat.page.locator("#provider option").all_inner_texts() == ["GPT · luna"]
         for model in ("luna", "luna", "nova", "nova"):
             gateway.gpt.enqueue(GatewayError("upstream_unavailable"), model=model)
         await chat.ask_and_wait("Hello?")
-        await chat.page.locator("#health[data-state=DEGRADED]").wait_for()
-        assert await chat.page.locator("#health-words").text_content() == "GPT: some requests fail"
+        await chat.page.locator("#health[data-state=ERROR]").wait_for()
+        assert await chat.page.locator("#health-words").text_content() == "GPT: requests fail"

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from tests.clients.page_browser import chat_page, load_module
 from tests.gateways.scripted import scripted_gateway
-from tests.page.markdown_corpus import EXAMPLES
+from tests.page.markdown_corpus import EXAMPLES, SPECIFICATION, read_specification
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+DIFFERENT = {  # on purpose
+    "34": "a language has a plain name",
+    "144": "a language has a plain name",
+    "611": "GitHub's dialect makes links of bare addresses",
+    "612": "GitHub's dialect makes links of bare addresses",
+}
 
 # What a reader sees of an element: its texts with their marks, numbers and places, in order.
 SEE = """(root) => {
@@ -67,11 +74,11 @@ SEE = """(root) => {
         const outer = marks.split("|").filter(Boolean);
         const inner = own ? [...new Set([...outer, own])].sort().join("|") : marks;
         for (const child of node.childNodes) walk(child, inner, isPre || tag === "PRE");
-        if (/^(?:UL|OL|BLOCKQUOTE|TABLE|LI)$/.test(tag)) seen.push([`/${tag}`]);
+        if (/^(?:UL|OL|BLOCKQUOTE|TABLE|LI|H[1-6]|P|PRE)$/.test(tag)) seen.push([`/${tag}`]);
     };
     for (const child of root.childNodes) walk(child, "", false);
     // A paragraph in an item shows as the item's own text: that is a matter of space alone.
-    const isSpace = ([kind]) => kind === "P";
+    const isSpace = ([kind]) => kind === "P" || kind === "/P";
     const trim = ([kind, text, marks]) => [kind, text.trim(), marks];
     const lines = seen.filter((each) => !isSpace(each)).map((each) => (each[0] === "text" ? trim(each) : each));
     return lines.filter((each) => each[0] !== "text" || each[1]);
@@ -160,3 +167,16 @@ async def test_markdown_is_seen_as_it_is_meant(browser: Browser, tmp_path: Path)
     """Numbers of lists, alignment of tables, marks, links, code and structure are those of another renderer."""
     differences = await find_differences(browser, tmp_path, EXAMPLES)
     assert differences == {}
+
+
+async def test_examples_of_commonmark_are_seen_as_they_are_meant(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """All but those with HTML, which is shown as it is written, and the few that are named here."""
+    if not SPECIFICATION.is_file():
+        pytest.skip("CommonMark's examples are not in node_modules/: see `make page-tools`")
+    examples = {name: text for name, text in read_specification().items() if "<" not in text}
+    assert len(examples) > 400
+    differences = await find_differences(browser, tmp_path, examples)
+    assert {name: each for name, each in differences.items() if name not in DIFFERENT} == {}
+    assert differences.keys() == DIFFERENT.keys()

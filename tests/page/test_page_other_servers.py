@@ -172,7 +172,7 @@ async def test_stream_that_is_none_of_ours_is_no_answer(
     ],
     ids=str,
 )
-async def test_health_of_another_server_is_not_the_gateways(
+async def test_reply_of_another_server_is_not_the_gateways(
     browser: Browser, tmp_path: Path, reply: dict[str, Any] | None, words: str
 ) -> None:
     """The page starts, says what it has met, and keeps the question; when the gateway is back it goes on."""
@@ -184,14 +184,14 @@ async def test_health_of_another_server_is_not_the_gateways(
         scripted_gateway(tmp_path) as gateway,
         chat_page(browser, gateway.running.url, **NO_WORKER) as chat,
     ):
-        await chat.page.route("**/health", reply_with)
+        await chat.page.route("**/ui/config", reply_with)
         await chat.start()
         assert words in str(await chat.page.locator("#health-words").text_content())
         await chat.ask("Hello?")
         await chat.page.locator("#ask-note", has_text=words).wait_for()
         assert await chat.page.input_value("#question") == "Hello?"
         assert await chat.page.locator("#offline").is_visible() == (reply is None)
-        await chat.page.unroute("**/health")
+        await chat.page.unroute("**/ui/config")
         await chat.start()
         gateway.gpt.enqueue(*answer("Here again"))
         await chat.ask_and_wait("Hello?")

@@ -43,8 +43,12 @@ async def test_configured_providers_have_their_models_and_states(tmp_path: Path)
         await gateway.chat()
         after = (await gateway.client.get("/ui/config")).json()
     models = {"default": "luna", "fallback": "nova"}
-    assert before["providers"] == [{"name": "gpt", "state": "UNKNOWN", "model": models}]
-    assert after["providers"] == [{"name": "gpt", "state": "ERROR", "model": models}]
+    assert before["providers"] == [
+        {"name": "gpt", "state": "UNKNOWN", "seconds": None, "model": models}
+    ]
+    assert after["providers"] == [
+        {"name": "gpt", "state": "ERROR", "seconds": None, "model": models}
+    ]
     assert before["demo"] is False
 
 
