@@ -31,6 +31,7 @@ from providers.policy import Blocked, arrange
 from streams.deadline import CancelReason, ScopeCancelledError
 from streams.failure import Failure
 from streams.kept_chat import KeptChat, PromptBudget
+from streams.off_loop import call_off_loop
 from telemetry.chat_record import ChatSink, reports_to
 from telemetry.chat_recorder import ChatRecorder
 
@@ -135,7 +136,8 @@ class Gateway:
             kept.reserve()
             lineup = self._lineups.find(*asked)
             name, model = next(iter(self._suited(lineup, kept).breakers))
-            provider, prompt = self._prepare(lineup, kept, name)
+            prepare = partial(self._prepare, lineup, kept, name)
+            provider, prompt = await call_off_loop(prepare) if kept.is_large else prepare()
             try:
                 tokens = await provider.count_tokens(prompt, model)
             except GatewayError as error:
@@ -227,7 +229,8 @@ class Gateway:
         """The provider with this name, and the chat's prompt for it."""
         provider = lineup.providers[name]
         own = provider.settings.system_prompt
-        return provider, build_prompt(kept.chat, self._system_prompt if own is None else own)
+        prompt = build_prompt(kept.chat, self._system_prompt if own is None else own)
+        return provider, prompt._replace(is_large=True) if kept.is_large else prompt
 
     def _state(self, name: str) -> str:
         if not self.factory.settings(name).configured:

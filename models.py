@@ -178,7 +178,8 @@ class Prompt(NamedTuple):
 
     Adjacent turns have different roles, and no turn is empty. The results of the calls of a turn
     are the first parts of the next one, in the order of the calls: one for each call. `is_plain`
-    says that all parts are texts and images. `left_out` names parameters that are not sent.
+    says that all parts are texts and images. `left_out` names parameters that are not sent. A
+    request is made in a thread of a prompt that `is_large`.
     """
 
     system: str
@@ -186,6 +187,7 @@ class Prompt(NamedTuple):
     options: AnswerOptions = NO_OPTIONS
     is_plain: bool = True
     left_out: frozenset[str] = frozenset()
+    is_large: bool = False
 
 
 # --- what flows back: providers yield batches (lists) of these -----------------------------------

@@ -6,6 +6,7 @@ port has one implementation: the memory of this process. One that instances shar
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -34,6 +35,7 @@ class KeptState(msgspec.Struct, frozen=True):
         return _ENTRY_BYTES + sum(_STATE_BYTES + getsizeof(state.data) for state in states)
 
 
+_FLOAT = re.compile(r"\d[.eE]")  # found in every text that has one
 _ENTRY_BYTES = 300
 _STATE_BYTES = 100
 
@@ -56,7 +58,9 @@ def state_key(call: ToolCall) -> str:
     """
     values: object
     try:
-        values = _plain(msgspec.json.decode(call.arguments))
+        values = msgspec.json.decode(call.arguments)
+        if _FLOAT.search(call.arguments):
+            values = _plain(values)
     except (msgspec.MsgspecError, RecursionError):  # no JSON, or too many lists within lists
         values = call.arguments
     parts = msgspec.json.encode((call.id, call.name, values), order="sorted")
@@ -65,15 +69,11 @@ def state_key(call: ToolCall) -> str:
 
 def _plain(value: object) -> object:
     """The value as JavaScript writes it, too: 1.0 is 1."""
-    match value:
-        case float() if value.is_integer():
-            return int(value)
-        case dict():
-            return {name: _plain(inner) for name, inner in value.items()}
-        case list():
-            return [_plain(inner) for inner in value]
-        case _:
-            return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 class MemoryStateStore:

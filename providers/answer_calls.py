@@ -22,7 +22,10 @@ from models import (
 )
 from prompt_engineering import fitting_id
 
-_MOST_LOOKS = 100  # at the arguments of a call while another one waits: each reads them all
+_MAX_CALLS = 1_000  # of an answer
+# Characters of a call's arguments that are read, each time from the beginning, to see whether they
+# are complete while another call waits.
+_MAX_LOOKED = 1_000_000
 MADE_ID = "call_gw"  # the beginning of an id that the gateway made, since the vendor sent none
 
 
@@ -37,7 +40,7 @@ class _Call:
     sent_id: str = ""  # once it has begun
     arguments: list[str] = field(default_factory=list)
     sent: int = 0  # pieces of the arguments
-    looks: int = 0  # at whether they are complete
+    looked: int = 0  # characters that were read to see whether they are complete
     is_over: bool = False  # another call has begun after it, or text
     repeated: list[str] = field(default_factory=list)  # arguments that come after that
 
@@ -63,11 +66,12 @@ class _Call:
     def is_complete(self) -> bool:
         """Whether all pieces were passed on and are a complete JSON object together."""
         end = self.arguments[-1].rstrip() if self.sent_id and self.arguments else ""
-        if self.looks == _MOST_LOOKS or not end.endswith("}"):
+        if self.looked > _MAX_LOOKED or not end.endswith("}"):
             return False
-        self.looks += 1
+        arguments = "".join(self.arguments)
+        self.looked += len(arguments)
         try:
-            msgspec.json.decode("".join(self.arguments), type=dict[str, msgspec.Raw])
+            msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
         except (msgspec.MsgspecError, RecursionError):
             return False
         return True
@@ -94,13 +98,19 @@ class AnswerCalls:
         self._waiting: list[Delta] = []  # what is no call, until no call is open
 
     def arrange(self, deltas: Iterable[Delta]) -> list[Event]:
-        """The deltas of a batch in the order in which they may be sent."""
+        """The deltas of a batch in the order in which they may be sent.
+
+        Raises GatewayError `event_too_large` if the answer has too many calls.
+        """
         arranged: list[Event] = []
         for delta in deltas:
             match delta:
                 case ToolCallDelta():
                     call = self._calls.get(delta.index)
                     if call is None:
+                        if len(self._calls) == _MAX_CALLS:
+                            detail = {"limit": _MAX_CALLS}
+                            raise GatewayError("event_too_large", reason="calls", detail=detail)
                         call = self._calls[delta.index] = _Call(tuple(self._states))
                         self._states.clear()
                     call.take(delta)

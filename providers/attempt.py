@@ -24,7 +24,7 @@ from providers.answer_calls import AnswerCalls, call_ids
 from providers.base import BaseProvider
 from providers.errors import translate
 from providers.policy import Link
-from providers.refusals import RefusedParameterError
+from providers.refusals import is_of_one_chat
 from providers.wires.decoder import Batch
 from providers.wires.finish_reasons import Finish
 from streams.closing import close_stream
@@ -214,16 +214,16 @@ class Attempt:
                 chars += len(delta.text)
                 texts.append(delta.text)
             elif type(delta) is ToolCallDelta:
-                beside_text += len(delta.arguments)
+                state = delta.state.data if delta.state else None
+                sent = (delta.id, delta.name, delta.arguments, state)
+                beside_text += sum(len(text) for text in sent if text)
                 has_calls = True
             else:
                 beside_text += len(delta.text)
-                # Without tools there are no calls to which the state of reasoning could belong.
-                has_calls = has_calls or (
-                    type(delta) is Reasoning
-                    and delta.state is not None
-                    and bool(self.asked.options.tools)
-                )
+                if type(delta) is Reasoning and delta.state is not None:
+                    beside_text += len(delta.state.data)
+                    # Without tools there are no calls to which the state could belong.
+                    has_calls = has_calls or bool(self.asked.options.tools)
         limit = self.provider.settings.max_answer_chars
         if chars + beside_text > limit:
             del texts[before:]  # they will not be sent
@@ -282,7 +282,7 @@ class Attempt:
             if pause is not None:
                 opened = {**context, "code": error.code, "seconds": pause}
                 _logger.warning("breaker opened", extra={"context": opened})
-        elif error.code in _REFUSALS and not isinstance(error, RefusedParameterError):
+        elif error.code in _REFUSALS and not is_of_one_chat(error, self.asked):
             was_refusing = health.is_refusing
             health.refused(error.code)
             if health.is_refusing:

@@ -10,10 +10,11 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager
 from enum import Enum
+from functools import partial
 from typing import assert_never, cast
 
 from cluster.state_store import StateStore, state_key
-from models import End, Event, GatewayError, Prompt, Restart, Start
+from models import Chat, End, Event, GatewayError, Prompt, Restart, Start
 from providers import policy
 from providers.answer_calls import AnswerCalls
 from providers.attempt import Attempt
@@ -25,6 +26,7 @@ from providers.wires.finish_reasons import Finish
 from streams.deadline import CancelReason, CancelScope
 from streams.failure import Failure
 from streams.kept_chat import KeptChat
+from streams.off_loop import call_off_loop
 from telemetry.chat_recorder import ChatRecorder
 
 Batches = AsyncGenerator[list[Event], None]
@@ -51,7 +53,7 @@ async def run_chat(opened: AbstractContextManager[RunningChat]) -> Batches:
         if chat.kept.has_calls:
             await chat.recall()
         while True:
-            attempt = chat.begin()
+            attempt = await chat.begin()
             try:
                 async with attempt.opened() as batches:
                     if deltas := await attempt.first_content(batches):
@@ -135,11 +137,11 @@ class RunningChat:
 
     async def recall(self) -> None:
         """Put the states that the client has not sent back into the chat."""
-        calls = stateless_calls(self.kept.chat)
-        if calls:
-            found = await self._states.get([state_key(call) for call in calls])
-            if found:
-                self.kept.replace(restore_states(self.kept.chat, found))
+        chat = self.kept.chat
+        make = partial(_keys, chat)
+        keys = await call_off_loop(make) if self.kept.is_large else make()
+        if keys and (found := await self._states.get(keys)):
+            self.kept.replace(restore_states(chat, found))
 
     async def remember(self, calls: AnswerCalls) -> None:
         """Keep the states of an answer's calls for the next turn."""
@@ -147,17 +149,12 @@ class RunningChat:
         if states:
             await self._states.put(states)
 
-    def begin(self) -> Attempt:
+    async def begin(self) -> Attempt:
         """The request to the model that is asked now."""
         self.state = ChatState.ASKING
         link = self._chain.links[self._place]
-        provider, prompt = self._prepare(link.provider)
-        left_out = provider.left_out(link.model)
-        if self._failures:
-            left_out = left_out.union(policy.dropped(self._chain, self._failures, self._place))
-        asked = fit(prompt, left_out) if left_out else prompt
-        if not asked.is_plain:
-            asked = drop_foreign_states(asked, *link)
+        make = partial(self._make_prompt, link)
+        provider, asked = await call_off_loop(make) if self.kept.is_large else make()
         is_last = self._place >= self._chain.last_place
         attempt = Attempt(
             provider,
@@ -170,6 +167,17 @@ class RunningChat:
         )
         self._attempt = attempt
         return attempt
+
+    def _make_prompt(self, link: Link) -> tuple[BaseProvider, Prompt]:
+        """The model's provider, and what it is asked."""
+        provider, prompt = self._prepare(link.provider)
+        left_out = provider.left_out(link.model)
+        if self._failures:
+            left_out = left_out.union(policy.dropped(self._chain, self._failures, self._place))
+        asked = fit(prompt, left_out) if left_out else prompt
+        if not asked.is_plain:
+            asked = drop_foreign_states(asked, *link)
+        return provider, asked
 
     def commit(self, attempt: Attempt) -> Start | Restart:
         """From now on it is this model's answer."""
@@ -216,3 +224,8 @@ class RunningChat:
             dropped_params=provider.dropped_params(attempt.asked, link.model),
         )
         return self._record.end_answer(end)
+
+
+def _keys(chat: Chat) -> list[str]:
+    """The keys of the calls in whose turns the client sent no state."""
+    return [state_key(call) for call in stateless_calls(chat)]

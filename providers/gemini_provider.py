@@ -34,6 +34,7 @@ from providers.wires.generate_content import GenerateContentDecoder
 from providers.wires.generate_content_body import to_body
 from providers.wires.vendor_stream import RawResponse, read_batches
 from streams.closing import close_surely
+from streams.off_loop import call_off_loop
 from telemetry.log_line import request_id_context
 
 _API_VERSION = "v1"  # google.genai's own default
@@ -103,7 +104,9 @@ class GeminiProvider(BaseProvider):
 
     async def _open(self, prompt: Prompt, model: str, message_id: str) -> RawResponse:
         url = self._base_url.url(f"/{quote(_resource(model))}:streamGenerateContent", "alt=sse")
-        request = self._request("POST", url, self.body(prompt, model))
+        make = partial(self._make_content, prompt, model)
+        content = await call_off_loop(make) if prompt.is_large else make()
+        request = self._request("POST", url, content)
         response: httpx2.Response = await self._http.send(request, stream=True)
         try:
             await APIError.raise_for_async_response(response)
@@ -123,25 +126,30 @@ class GeminiProvider(BaseProvider):
     async def request_count(self, prompt: Prompt, model: str) -> int | None:
         resource = _resource(model)
         url = self._base_url.url(f"/{quote(resource)}:countTokens")
-        asked = {"model": resource, **self.body(prompt, model)}
-        post = partial(self._call, "POST", url, {"generateContentRequest": asked})
-        return await count_tokens(post, "totalTokens")
+        make = partial(self._make_content, prompt, model, resource)
+        content = await call_off_loop(make) if prompt.is_large else make()
+        return await count_tokens(partial(self._call, "POST", url, content), "totalTokens")
 
-    def _request(self, method: str, url: str, body: object) -> httpx2.Request:
+    def _make_content(self, prompt: Prompt, model: str, counted: str | None = None) -> bytes:
+        """The content of a request for a stream, or of one that counts the tokens of another."""
+        body = self.body(prompt, model)
+        if counted:
+            body = {"generateContentRequest": {"model": counted, **body}}
+        return msgspec.json.encode(body)
+
+    def _request(self, method: str, url: str, content: bytes | None) -> httpx2.Request:
         headers = {**self._headers, "X-Request-ID": request_id_context.get()}
-        content = None
-        if body is not None:
+        if content is not None:
             headers["Content-Type"] = "application/json"
-            content = msgspec.json.encode(body)
         request: httpx2.Request
         request = self._http.build_request(method, url, content=content, headers=headers)
         return request
 
-    async def _call(self, method: str, url: str, body: object = None) -> object:
-        response = await self._http.send(self._request(method, url, body))
+    async def _call(self, method: str, url: str, content: bytes | None = None) -> object:
+        response = await self._http.send(self._request(method, url, content))
         await APIError.raise_for_async_response(response)
-        content: object = response.json()
-        return content
+        body: object = response.json()
+        return body
 
     async def aclose(self) -> None:
         await self._http.aclose()

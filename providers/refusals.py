@@ -6,11 +6,21 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from models import GatewayError
+from models import GatewayError, Prompt
 
 _LONGEST_READ = 4000  # characters of one text
 _CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _BETWEEN_WORDS = re.compile(r"[^A-Za-z0-9]+")
+# Words for what a client says of tools and of the answer's schema.
+_CLIENTS_OWN = (
+    "tool",
+    "tools",
+    "tool_choice",
+    "function",
+    "functions",
+    "schema",
+    "response_format",
+)
 
 
 class VendorRefusalError(GatewayError):
@@ -60,6 +70,21 @@ class RefusedParameterError(GatewayError):
         )
         self.parameter: Final = parameter
         self.is_lasting: Final = is_lasting
+
+
+def is_of_one_chat(error: GatewayError, asked: Prompt) -> bool:
+    """Whether a refusal is no sign that the vendor refuses other chats, too.
+
+    It is of a parameter, which is left out from now on, or of the client's own tools or schema.
+    """
+    if isinstance(error, RefusedParameterError):
+        return True
+    has_schemas = bool(asked.options.tools or asked.options.output)
+    return (
+        has_schemas
+        and isinstance(error, VendorRefusalError)
+        and bool(error.named_among(dict.fromkeys(_CLIENTS_OWN, ())))
+    )
 
 
 def _named(texts: Iterable[str], parameters: Mapping[str, Iterable[str]]) -> list[str]:

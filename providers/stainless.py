@@ -7,7 +7,7 @@ typed errors. The stream's bytes are read here: `create()` would build typed obj
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Container, Mapping
 from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -24,6 +24,7 @@ from providers.model_check import has_model
 from providers.token_count import count_tokens
 from providers.wires.decoder import Batch, Decoder
 from providers.wires.vendor_stream import RawResponse, read_batches
+from streams.off_loop import call_off_loop
 from telemetry.log_line import request_id_context
 
 
@@ -107,11 +108,11 @@ class StainlessProvider(BaseProvider):
         response unread: the lowest level that it supports. Encoded JSON, a full URL and explicit
         options save it a quarter of its work.
         """
-        body = self.body(prompt, model)
+        body, content = await self._make_request(prompt, model)
         response: RawResponse = await self._client.post(
             self._url,
             cast_to=self.response_class,
-            content=msgspec.json.encode(body),
+            content=content,
             options=self._options_of(body),
             stream=True,
             stream_cls=self.stream_class,
@@ -131,16 +132,28 @@ class StainlessProvider(BaseProvider):
     async def request_count(self, prompt: Prompt, model: str) -> int | None:
         if not self.count_path:
             return None
-        chat = self.body(prompt, model)
-        body = {name: value for name, value in chat.items() if name in self.counted_fields}
+        body, content = await self._make_request(prompt, model, self.counted_fields)
         post = partial(
             self._client.post,
             self._base_url.url(self.count_path),
             cast_to=object,
-            content=msgspec.json.encode(body),
+            content=content,
             options=self._options_of(body),
         )
         return await count_tokens(post, "input_tokens")
+
+    async def _make_request(
+        self, prompt: Prompt, model: str, fields: Container[str] | None = None
+    ) -> tuple[Mapping[str, object], bytes]:
+        """The body of a request, if need be of these fields alone, and the same as JSON."""
+
+        def make() -> tuple[Mapping[str, object], bytes]:
+            body = self.body(prompt, model)
+            if fields is not None:
+                body = {name: value for name, value in body.items() if name in fields}
+            return body, msgspec.json.encode(body)
+
+        return await call_off_loop(make) if prompt.is_large else make()
 
     def _options_of(self, body: Mapping[str, object]) -> dict[str, Any]:
         """The options of a request with this body."""

@@ -12,6 +12,12 @@ from typing import assert_never
 
 from models import Chat, GatewayError, Image, JsonSchema, Reasoning, Text, ToolCall, ToolResult
 
+# A chat is large from here on, in bytes. Reading a part costs as much as so many bytes, and a byte
+# of a schema as much as eight others.
+_LARGE = 2**18
+_PART_WEIGHT = 2**8
+_SCHEMA_WEIGHT = 2**3
+
 
 class PromptBudget:
     """Limits the bytes that all chats which are kept take together: MAX_PENDING_BYTES."""
@@ -31,7 +37,15 @@ class PromptBudget:
 class KeptChat:
     """A chat as long as it is needed. The caller that creates it closes it."""
 
-    __slots__ = ("_budget", "_chat", "_question", "_reserved", "has_calls", "has_images")
+    __slots__ = (
+        "_budget",
+        "_chat",
+        "_question",
+        "_reserved",
+        "has_calls",
+        "has_images",
+        "is_large",
+    )
 
     def __init__(self, chat: Chat, budget: PromptBudget) -> None:
         self._chat: Chat | None = chat
@@ -40,6 +54,7 @@ class KeptChat:
         self._question = ""  # once the chat is released
         self.has_calls = False  # whether its messages have any; known once it is reserved
         self.has_images = False  # the same
+        self.is_large = False  # whether making a request of it would hold the event loop; the same
 
     @property
     def chat(self) -> Chat:
@@ -70,7 +85,9 @@ class KeptChat:
         """The bytes of what takes memory; notes on the way which kinds of parts there are."""
         options = self.chat.options
         size = sum(map(sys.getsizeof, self.chat.system))
+        parts = 0
         for part in _flat_parts(self.chat):
+            parts += 1
             match part:
                 case Text(text) | Reasoning(text):
                     size += sys.getsizeof(text)
@@ -82,10 +99,14 @@ class KeptChat:
                     size += sys.getsizeof(arguments)
                 case _:
                     assert_never(part)
+        schemas = 0
         for tool in options.tools:
-            size += len(memoryview(tool.schema)) + sys.getsizeof(tool.description)
+            schemas += len(memoryview(tool.schema))
+            size += sys.getsizeof(tool.description)
         if isinstance(options.output, JsonSchema):
-            size += len(memoryview(options.output.schema))
+            schemas += len(memoryview(options.output.schema))
+        size += schemas
+        self.is_large = size + _PART_WEIGHT * parts + _SCHEMA_WEIGHT * schemas > _LARGE
         return size
 
     def release(self) -> None:

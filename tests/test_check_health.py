@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec import Raw
 
-from models import GatewayError
-from tests.gateways.scripted import PortGateway, answer
+from models import NO_OPTIONS, AnswerOptions, GatewayError, Tool
+from providers.errors import vendor_error
+from tests.gateways.scripted import PortGateway, answer, ask
 from tests.vendors.scripted_provider import Step
 from tests.virtual_time import in_virtual_time
 
@@ -264,6 +266,41 @@ async def test_what_clients_send_makes_no_provider_unhealthy(code: str) -> None:
     for _ in range(8):
         await gateway.fail()
     assert (await gateway.check_health("gpt"))["status"] == "OK"
+
+
+REFUSED_SCHEMAS = {
+    "openai": {
+        "message": "Invalid schema for function 'look': In context=(), 'required' is required.",
+        "type": "invalid_request_error",
+        "param": "tools[0].function.parameters",
+        "code": "invalid_function_parameters",
+    },
+    "anthropic": {
+        "type": "invalid_request_error",
+        "message": "tools.0.custom.input_schema: JSON schema is invalid.",
+    },
+    "gemini": {
+        "code": 400,
+        "message": "* GenerateContentRequest.tools[0].function_declarations[0].name: invalid.",
+        "status": "INVALID_ARGUMENT",
+    },
+    "an answer": {"message": "Invalid schema for response_format 'answer'.", "param": None},
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED_SCHEMAS.values(), ids=REFUSED_SCHEMAS)
+@pytest.mark.parametrize("has_tools", [True, False])
+async def test_schema_that_the_vendor_refuses_is_the_clients_mistake(
+    refused: dict[str, object], *, has_tools: bool
+) -> None:
+    """A chat without tools has no such mistake to make: then it is the gateway that is refused."""
+    refusals: list[list[Step]] = [[vendor_error({"error": refused}, status=400)]] * 5
+    gateway = PortGateway(*refusals, health_cache_seconds=0.0)
+    options = AnswerOptions(tools=(Tool("look", Raw(b"{}")),)) if has_tools else NO_OPTIONS
+    for _ in refusals:
+        _, failure = await gateway.fail(ask("Hi", options=options))
+        assert failure.code == "rejected_by_provider"
+    assert (await gateway.check_health("gpt"))["status"] == ("OK" if has_tools else "ERROR")
 
 
 async def test_provider_without_a_free_call_is_judged_by_its_traffic() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from math import inf
 
@@ -11,12 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from configuration import Settings
-from models import ChatIdentity, Event, GatewayError, Restart, Start
+from models import ChatIdentity, Event, GatewayError, Restart, Start, ToolCall, Turn
+from settings.options import LimitOptions
 from telemetry.log_line import conversation_id_context, request_id_context
 from web.bodies import read_body
 from web.doors.base import Door, DoorRequest, Encoder, Reply
 from web.doors.held import HeldEncoder, WholeEncoder
 from web.guards import admit
+from web.json_scan import count_values, over_limit
 from web.response import EventStreamResponse
 from web.services import Services
 from web.stream_timeouts import StreamTimeouts
@@ -38,8 +40,7 @@ async def answer_chat(door: Door, request: Request, services: Services) -> Respo
     admit(request, settings.gateway_api_keys, services.streams)
     if named is not None:
         gateway.factory.settings(named)  # an unknown provider is reported before the body is read
-    read = partial(door.read, settings=settings, headers=request.headers)
-    asked = await read_body(request, settings, services.bodies, read)
+    asked = await read_chat(door, request, services)
     provider, model = gateway.find_model(asked.model) if named is None else (named, None)
     is_demo = gateway.is_demo(provider)
     conversation_id = asked.chat.conversation_id or str(uuid.uuid4())
@@ -85,6 +86,36 @@ class ChatFrames:
     def encode_error(self, error: GatewayError) -> bytes:
         """The frame of a failure after the response has begun."""
         return self._encoder.encode_error(error)
+
+
+async def read_chat(door: Door, request: Request, services: Services) -> DoorRequest:
+    """Receive a body, and read it as the door does. Raises GatewayError."""
+    settings = services.settings
+
+    def read(body: bytes) -> DoorRequest:
+        asked = door.read(body, settings, request.headers)
+        check_arguments(asked.chat.turns, settings)
+        return asked
+
+    return await read_body(request, settings, services.bodies, read)
+
+
+def check_arguments(turns: Iterable[Turn], limits: LimitOptions) -> None:
+    """Raise GatewayError if the arguments of all calls together have too many values.
+
+    They may be texts, in which the values of the body do not count. Vendors want them as objects.
+    """
+    calls = (part for turn in turns for part in turn.parts if isinstance(part, ToolCall))
+    values = 0
+    for call in calls:
+        values += count_values(call.arguments)
+        if values > limits.max_json_values:
+            raise over_limit(
+                "JSON values in the arguments of calls",
+                f"more than {limits.max_json_values}",
+                "MAX_JSON_VALUES",
+                limits.max_json_values,
+            )
 
 
 def _encoder(door: Door, reply: Reply, asked: DoorRequest) -> Encoder:

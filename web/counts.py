@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from web.bodies import read_body
+from web.chats import read_chat
 from web.doors.base import CountingDoor
 from web.guards import admit
 from web.services import Services
@@ -25,10 +24,9 @@ def count_route(door: CountingDoor) -> Callable[[Request], Awaitable[Response]]:
 
 async def answer_count(door: CountingDoor, request: Request, services: Services) -> Response:
     """The response. A count holds one of the slots of MAX_STREAMS. Raises GatewayError."""
-    settings, gateway = services.settings, services.gateway
-    admit(request, settings.gateway_api_keys, services.streams)
-    read = partial(door.read, settings=settings, headers=request.headers)
-    asked = await read_body(request, settings, services.bodies, read)
+    gateway = services.gateway
+    admit(request, services.settings.gateway_api_keys, services.streams)
+    asked = await read_chat(door, request, services)
     with services.streams:
         count = await gateway.count_tokens(gateway.find_model(asked.model), asked.chat)
     headers = {"X-Gateway-Provider": count.provider, "X-Gateway-Model": count.model}

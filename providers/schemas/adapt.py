@@ -171,6 +171,11 @@ def _wrap_references(schema: Raw, allowed: frozenset[str] | None) -> Raw:
     text = bytes(schema)
     if allowed is None or b'"$ref"' not in text or len(text) > _MAX_BYTES:
         return schema
-    root = msgspec.json.decode(text)
+    return Raw(_rewrite_references(text, allowed))
+
+
+@lru_cache(maxsize=256)
+def _rewrite_references(schema: bytes, allowed: frozenset[str]) -> bytes:
+    root = msgspec.json.decode(schema)
     new = wrap_references(root, allowed)
-    return schema if new == root else Raw(msgspec.json.encode(new))
+    return schema if new == root else msgspec.json.encode(new)

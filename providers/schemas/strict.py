@@ -52,7 +52,8 @@ def to_subset(root: Any, subset: Subset) -> Schema:
     before, after = transform.definitions, read_definitions(new)
     for branches in transform.one_of:
         pairs = zip(*branches, strict=True)
-        if not are_exclusive(Branch(resolve(a, before), resolve(b, after)) for a, b in pairs):
+        resolved = (Branch(resolve(a, before), resolve(b, after)) for a, b in pairs)
+        if not are_exclusive(resolved, transform.types):
             raise ShapeLossError
     if not subset.recursion and order_definitions(new)[1]:
         raise ShapeLossError

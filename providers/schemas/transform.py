@@ -16,7 +16,13 @@ from providers.schemas.nodes import (
     without,
 )
 from providers.schemas.subsets import ShapeLossError, Subset
-from providers.schemas.unions import check_union, read_types, read_values, unwrap_all_of
+from providers.schemas.unions import (
+    NodeTypes,
+    check_union,
+    read_types,
+    read_values,
+    unwrap_all_of,
+)
 
 _TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 _UNIONS = frozenset({"anyOf", "oneOf"})
@@ -38,6 +44,7 @@ class Transform:
     def __init__(self, root: Schema, subset: Subset) -> None:
         self.one_of: list[tuple[list[Any], list[Any]]] = []  # the branches, old and new
         self.definitions = read_definitions(root)
+        self.types = NodeTypes()
         self._subset = subset
         self._absence = Absence(self.definitions, subset)
 
@@ -57,7 +64,7 @@ class Transform:
             raise ShapeLossError
         union = new.keys() & _UNIONS
         if union:
-            check_union(new, self.definitions, *union)
+            check_union(new, self.definitions, self.types, *union)
         else:
             self._check_types(new)
         old, new = new, map_children(new, lambda child: self.change(child, depth + 1))

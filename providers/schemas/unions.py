@@ -20,7 +20,24 @@ class Branch(NamedTuple):
     new: Any
 
 
-def check_union(node: Schema, definitions: Mapping[str, Any], word: str, *others: str) -> None:
+class NodeTypes:
+    """The types that nodes allow; each node is read once, however many references lead to it."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Schema, frozenset[str]]] = {}  # by id, with the node itself
+
+    def of(self, node: Any) -> frozenset[str]:
+        """The types of a node; none of what is no node."""
+        if not isinstance(node, dict):
+            return frozenset()
+        if id(node) not in self._known:
+            self._known[id(node)] = node, read_types(node)
+        return self._known[id(node)][1]
+
+
+def check_union(
+    node: Schema, definitions: Mapping[str, Any], known: NodeTypes, word: str, *others: str
+) -> None:
     """Accept branches that say everything, and take a type away from beside them if they say it.
 
     Raises ShapeLossError for others.
@@ -31,8 +48,7 @@ def check_union(node: Schema, definitions: Mapping[str, Any], word: str, *others
     if "type" in node:
         types = read_types(node)
         for branch in branches:
-            target = resolve(branch, definitions)
-            own = read_types(target) if isinstance(target, dict) else frozenset()
+            own = known.of(resolve(branch, definitions))
             if not own or not own <= types:
                 raise ShapeLossError
         del node["type"]
@@ -50,7 +66,7 @@ def unwrap_all_of(node: Schema) -> Schema:
     return {**members[0], **without(node, "allOf")}
 
 
-def are_exclusive(branches: Iterable[Branch]) -> bool:
+def are_exclusive(branches: Iterable[Branch], known: NodeTypes) -> bool:
     """Whether a value that fits one new branch fits no other old one.
 
     It cannot if their types differ, or their constants, or those of a property that all require, as
@@ -58,7 +74,7 @@ def are_exclusive(branches: Iterable[Branch]) -> bool:
     """
     by_type: defaultdict[str, list[Branch]] = defaultdict(list)
     for branch in branches:
-        types = read_types(branch.old) if isinstance(branch.old, dict) else frozenset()
+        types = known.of(branch.old)
         if not types:
             return False
         for name in types:

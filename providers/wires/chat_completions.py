@@ -13,7 +13,13 @@ from models import (
     Usage,
 )
 from providers.wires.decoder import Batch, Decoder
-from providers.wires.error_frames import is_error_name, named_error, raise_error, raise_error_in
+from providers.wires.error_frames import (
+    is_error_name,
+    named_error,
+    raise_error,
+    raise_error_beside,
+    raise_error_in,
+)
 from providers.wires.finish_reasons import is_finish_reason, to_finish_reason
 from providers.wires.sse_reader import Frame
 from providers.wires.tool_calls import ToolCalls, encode_arguments
@@ -89,7 +95,7 @@ class ChatCompletionsDecoder(Decoder):
     """Decodes `data:` chunks until `[DONE]`, or a single object.
 
     The finish reason comes before the usage. If the connection breaks after the finish reason, the
-    answer is complete, unless content followed it.
+    answer is complete, unless content followed it, or none came before it.
     """
 
     __slots__ = ("_calls", "_refused", "_usage")
@@ -117,16 +123,19 @@ class ChatCompletionsDecoder(Decoder):
         )
         if is_odd or not choices or chunk.success is False:
             raise_error_in(data)
+        before = len(batch)
         for choice in choices:
             if not choice.index:
                 self.take_choice(choice, batch)
+        if choices and len(batch) == before:
+            raise_error_beside(data)
         if chunk.usage or chunk.x_groq or chunk.usage_metadata:
             self._take_usage(
                 chunk.usage, chunk.usage_metadata, chunk.x_groq.usage if chunk.x_groq else None
             )
 
     def is_whole_after_break(self) -> bool:
-        return self.is_whole() and not self.goes_on
+        return self.finish is not None and self.finish.follows_content and not self.goes_on
 
     def take_choice(self, choice: _Choice, batch: Batch) -> None:
         """Append what a chunk has of the answer."""

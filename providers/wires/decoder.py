@@ -22,6 +22,7 @@ Batch = list[Delta | Finish]
 T = TypeVar("T", bound=msgspec.Struct)
 
 _MARK = b"[DONE]"
+_MAX_HELD = 8 * 2**20  # characters; as many as one event has bytes by default
 
 
 class StreamState(Enum):
@@ -39,6 +40,7 @@ class Decoder(ABC):
     """
 
     __slots__ = (
+        "_held",
         "_model",
         "_provider",
         "finish",
@@ -57,6 +59,7 @@ class Decoder(ABC):
         self.finish: Finish | None = None
         self.finished_at = 0  # deltas of the current read before the newest finish reason
         self.surrogates: Surrogates | None = None  # created for a stream that needs it
+        self._held = 0
         # In the reads before the current one:
         self.goes_on = False  # content followed the finish reason
         self.has_events = False
@@ -94,6 +97,15 @@ class Decoder(ABC):
         self.finished_at = len(batch)
         self.goes_on = False
         self.state = StreamState.FINISHED
+
+    def hold(self, chars: int) -> None:
+        """Count what is kept for a later delta: `Attempt` counts only what is sent.
+
+        Raises GatewayError `event_too_large`.
+        """
+        self._held += chars
+        if self._held > _MAX_HELD:
+            raise GatewayError("event_too_large", reason="pieces", detail={"limit": _MAX_HELD})
 
     def make_state(self, data: str) -> State:
         """Opaque state of the model that answers, as JSON text in this wire's format."""

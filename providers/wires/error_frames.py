@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from models import GatewayError
 from providers.errors import vendor_error
-from providers.wires.lenient_json import check_readable, read_json
+from providers.wires.lenient_json import PLAIN_BYTES, check_readable, read_json
 
 # such as `response.failed`
 _NAME: Final = re.compile("error|exception|fail(?!_?over)|time_?out", re.IGNORECASE)
@@ -102,6 +102,15 @@ def raise_error_in(data: bytes) -> None:
     lower = data.lower()
     if any(sign in lower for sign in _SIGNS):
         raise_error(read_json(data.decode(errors="replace").encode()))
+
+
+def raise_error_beside(data: bytes) -> None:
+    """The same for an event that has a place for content, and none in it.
+
+    A long one is not read: it holds something that the gateway does not pass on, such as an image.
+    """
+    if len(data) <= PLAIN_BYTES:
+        raise_error_in(data)
 
 
 def find_error(value: Any, depth: int = _DEPTH) -> dict[str, Any] | None:

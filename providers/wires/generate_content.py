@@ -8,7 +8,12 @@ import msgspec
 
 from models import GatewayError, Reasoning, State, Text, ToolCallDelta, Usage
 from providers.wires.decoder import Batch, Decoder
-from providers.wires.error_frames import is_error_name, named_error, raise_error_in
+from providers.wires.error_frames import (
+    is_error_name,
+    named_error,
+    raise_error_beside,
+    raise_error_in,
+)
 from providers.wires.finish_reasons import Finish, is_finish_reason, to_finish_reason
 from providers.wires.partial_arguments import PartialArguments, PartialValue
 from providers.wires.sse_reader import Frame
@@ -97,9 +102,12 @@ class GenerateContentDecoder(Decoder):
             raise_error_in(data)
         if chunk.usage_metadata:
             self._take_usage(chunk.usage_metadata)
+        before = len(batch)
         for candidate in chunk.candidates or ():
             if not candidate.index:
                 self._take_candidate(candidate, batch)
+        if chunk.candidates and len(batch) == before:
+            raise_error_beside(data)
         if chunk.prompt_feedback and chunk.prompt_feedback.block_reason:
             self._take_block_reason(chunk.prompt_feedback.block_reason, batch)
         if self._is_newly_finished and not self._open_call:
@@ -152,8 +160,10 @@ class GenerateContentDecoder(Decoder):
                 return
             batch.append(ToolCallDelta(self._open_call.index, call.id, call.name, state=state))
         if self._open_call:
+            size = self._open_call.size
             for piece in call.partial_args or ():
                 self._open_call.add(piece)
+            self.hold(self._open_call.size - size)
             if not call.will_continue:
                 self._close_call(batch)
 

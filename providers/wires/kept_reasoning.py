@@ -28,30 +28,34 @@ class KeptReasoningDecoder(ChatCompletionsDecoder):
         super().__init__(provider, model)
         self._texts: list[str] = []
         self._details: list[Any] = []
-        self._open: dict[tuple[str, int], dict[str, Any]] = {}  # details, by type and index
+        # details by type and index, each with the pieces of its texts
+        self._open: dict[tuple[str, int], tuple[dict[str, Any], dict[str, list[str]]]] = {}
 
     def take_choice(self, choice: Any, batch: Batch) -> None:
         delta = choice.delta or choice.message
         if delta and delta.reasoning_content:
             self._texts.append(delta.reasoning_content)
         for piece in (delta and delta.reasoning_details) or ():
+            self.hold(len(str(piece)))
             match piece:
-                case {"type": str(kind), "index": int(index)} if (kind, index) in self._open:
-                    known = self._open[kind, index]
+                case {"type": str(kind), "index": int(index)}:
+                    if (kind, index) not in self._open:
+                        self._open[kind, index] = (dict(piece), {})
+                        self._details.append(self._open[kind, index][0])
+                    known, texts = self._open[kind, index]
                     for name, value in piece.items():
                         if name in _PIECES and isinstance(value, str):
-                            known[name] = (known.get(name) or "") + value
+                            texts.setdefault(name, []).append(value)
                         elif value is not None:
                             known[name] = value
-                case {"type": str(kind), "index": int(index)}:
-                    self._open[kind, index] = dict(piece)
-                    self._details.append(self._open[kind, index])
                 case _:
                     self._details.append(piece)
         super().take_choice(choice, batch)
 
     def take_calls(self, delta: Any, batch: Batch) -> None:
         field: dict[str, object] = {}
+        for detail, texts in self._open.values():
+            detail.update({name: "".join(pieces) for name, pieces in texts.items()})
         if self._details:
             field = {"reasoning_details": self._details}
         elif self._texts:

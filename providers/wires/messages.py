@@ -198,6 +198,7 @@ class MessagesDecoder(Decoder):
                 batch.append(ToolCallDelta(call.index, arguments=delta.partial_json))
         elif kind == "signature_delta":
             if delta.signature and (thinking := self._thinking.get(index)):
+                self.hold(len(delta.signature))
                 thinking.signatures.append(delta.signature)
         else:
             raise_error({"type": kind})
@@ -208,6 +209,7 @@ class MessagesDecoder(Decoder):
         elif block.type == "thinking":
             if block.thinking:
                 batch.append(Reasoning(block.thinking))
+            self.hold(len(block.signature or ""))
             self._thinking[index] = Thinking(block.thinking, block.signature)
         elif block.type == "redacted_thinking" and block.data:
             batch.append(Reasoning("", self.make_state(redacted_block(block.data))))

@@ -14,6 +14,7 @@ from providers.wires.surrogates import replace_escapes
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,4})\]|\[['\"]([^'\"]*)['\"]\]")
 _MAX_STEPS = 64
+_VALUE_SIZE = 200  # bytes, about: of an object or a list, with its place in another
 
 
 class PartialValue(msgspec.Struct, rename="camel", gc=False):
@@ -29,13 +30,23 @@ class PartialValue(msgspec.Struct, rename="camel", gc=False):
     null_value: Any = msgspec.UNSET
 
 
-class PartialArguments:
-    """The arguments of one call."""
+class _Pieces:
+    """A string that is not complete."""
 
-    __slots__ = ("_given", "_values", "index")
+    __slots__ = ("texts",)
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+
+class PartialArguments:
+    """The arguments of one call. A string's pieces are joined once, at the end."""
+
+    __slots__ = ("_given", "_values", "index", "size")
 
     def __init__(self, index: int, given: bytes) -> None:
         self.index = index  # of the call within the answer
+        self.size = 0  # characters of all values, about
         self._given = given  # arguments that arrived in one piece, as JSON
         self._values: dict[str, Any] = {}
 
@@ -44,6 +55,7 @@ class PartialArguments:
 
         Raises GatewayError `upstream_bad_event` for an invalid path.
         """
+        self.size += len(piece.string_value or "")
         path = (piece.json_path or "").removeprefix("$")
         steps = [
             int(index) if index else name or quoted for name, index, quoted in _STEP.findall(path)
@@ -53,11 +65,13 @@ class PartialArguments:
         holder: Any = self._values
         try:
             for step, following in pairwise(steps):
-                holder = _enter(holder, step, [] if isinstance(following, int) else {})
+                holder = self._enter(holder, step, [] if isinstance(following, int) else {})
             last = steps[-1]
-            before = _enter(holder, last, None)
+            before = self._enter(holder, last, None)
             if piece.string_value is not None:
-                holder[last] = (before if isinstance(before, str) else "") + piece.string_value
+                if not isinstance(before, _Pieces):
+                    before = holder[last] = _Pieces()
+                before.texts.append(piece.string_value)
             elif piece.number_value is not None:
                 holder[last] = piece.number_value
             else:
@@ -67,14 +81,31 @@ class PartialArguments:
 
     def close(self) -> ToolCallDelta:
         """The arguments as one piece; `{}` if there are none."""
-        text = write_json(self._values) if self._values else replace_escapes(self._given.decode())
+        if self._values:
+            return ToolCallDelta(self.index, arguments=write_json(_join(self._values)))
+        text = replace_escapes(self._given.decode())
         return ToolCallDelta(self.index, arguments="{}" if text in ("", "null") else text)
 
+    def _enter(self, holder: Any, step: str | int, missing: Any) -> Any:
+        """The holder's value at this step; `missing` is inserted at a new name or next index."""
+        if isinstance(step, int):
+            if step == len(holder):
+                self.size += _VALUE_SIZE
+                holder.append(missing)
+            return holder[step]
+        if step not in holder:
+            self.size += _VALUE_SIZE + len(step)
+        return holder.setdefault(step, missing)
 
-def _enter(holder: Any, step: str | int, missing: Any) -> Any:
-    """The holder's value at this step; `missing` is inserted at a new name or the next index."""
-    if isinstance(step, int):
-        if step == len(holder):
-            holder.append(missing)
-        return holder[step]
-    return holder.setdefault(step, missing)
+
+def _join(value: Any) -> Any:
+    """The value with its strings. It is at most _MAX_STEPS deep."""
+    match value:
+        case _Pieces():
+            return "".join(value.texts)
+        case dict():
+            return {name: _join(inner) for name, inner in value.items()}
+        case list():
+            return [_join(inner) for inner in value]
+        case _:
+            return value

@@ -181,6 +181,7 @@ class ResponsesDecoder(Decoder):
             for part in (*(item.summary or ()), *(item.content or ())):
                 self._take_text(Reasoning, part.text, source, batch)
             if item.encrypted_content and self._sources.setdefault(State, source) == source:
+                self.hold(len(item.encrypted_content))
                 self._states.append(Reasoning("", self.make_state(item.to_state())))
 
     def _send_states(self, item: _Item, batch: Batch) -> None:

@@ -153,6 +153,24 @@ def test_many_pieces_beside_a_waiting_call_take_little_time() -> None:
     assert [event for event in calls.close() if isinstance(event, ToolCallDelta)][-1].index == 1
 
 
+@pytest.mark.parametrize(("size", "is_noticed"), [(1_000, True), (1_100_000, False)])
+def test_long_arguments_are_not_read_again_and_again(size: int, *, is_noticed: bool) -> None:
+    """Whether they are complete is then known at the end of the answer."""
+    calls = AnswerCalls((), 0)
+    calls.arrange([begin(0, '{"a":"' + "x" * size), begin(1, "{}")])
+    calls.arrange([piece(0, "}")])  # it ends as if it were complete
+    sent = calls.arrange([piece(0, '"}')])
+    assert ToolCallDelta(1, "call_1", "tool_1") in (sent if is_noticed else calls.close())
+
+
+def test_number_of_calls_is_limited() -> None:
+    """Each takes memory, even if it has no arguments."""
+    calls = AnswerCalls((), 0)
+    calls.arrange([begin(index) for index in range(1_000)])
+    with pytest.raises(GatewayError, match="event_too_large"):
+        calls.arrange([begin(1_000)])
+
+
 def test_states_belong_to_the_call_after_them() -> None:
     """With the characters of text before them."""
     first, second, own = (State("p", "m", name) for name in "ABC")

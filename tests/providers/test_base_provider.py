@@ -17,6 +17,7 @@ from models import (
     Refusal,
     Restart,
     Start,
+    State,
     Text,
     ToolCallDelta,
     Usage,
@@ -364,6 +365,7 @@ KINDS: dict[str, Delta] = {
     "reasoning": Reasoning("12345"),
     "refusal": Refusal("12345"),
     "arguments": ToolCallDelta(0, arguments="12345"),
+    "state": Reasoning("", State("p", "m", "12345")),
 }
 
 
@@ -372,12 +374,27 @@ async def test_an_answer_over_the_limit_is_cut_before_what_exceeds_it(delta: Del
     """Every kind of content counts, but only text as sent; what would exceed the limit is not."""
     opening = [ToolCallDelta(0, "call_1", "f")] if type(delta) is ToolCallDelta else []
     batches: list[Step] = [[*opening, delta], [delta], [delta], [delta]]
-    provider = ScriptedProvider(batches, max_answer_chars=12)
+    provider = ScriptedProvider(batches, max_answer_chars=12 + len("call_1f") * len(opening))
     events, failure = await fail(provider)
     assert (failure.code, failure.reason) == ("event_too_large", "answer_chars")
     assert events[1:] == [*opening, delta, delta]
     assert failure.sent_chars == (10 if type(delta) is Text else 0)
     assert provider.closed == ["first"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ToolCallDelta(0, "call_12345", "f"),
+        ToolCallDelta(0, "call_1", "f_of_12345"),
+        ToolCallDelta(0, "call_1", "f", state=State("p", "m", "12345")),
+    ],
+    ids=["id", "name", "state"],
+)
+async def test_all_of_a_call_counts_towards_the_limit(call: ToolCallDelta) -> None:
+    """Else calls without arguments could go on for as long as the chat."""
+    events = await collect(ScriptedProvider([[call]], ANSWER, max_answer_chars=10))
+    assert end_of(events).model == "second"
 
 
 async def test_an_answer_that_begins_over_the_limit_is_another_models() -> None:

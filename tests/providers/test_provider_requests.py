@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, get_args
 
@@ -311,6 +312,27 @@ async def test_body_is_what_the_vendor_takes(name: str) -> None:
     request = await send(name)
     assert (request.method, request.target) == ("POST", TARGETS[name])
     assert request.json == BODIES[name]
+
+
+class Noting(tuple[Turn, ...]):
+    """Turns that note the threads in which they are read."""
+
+    readers: set[threading.Thread]
+
+    def __iter__(self) -> Iterator[Turn]:
+        self.readers.add(threading.current_thread())
+        return super().__iter__()
+
+
+@EVERY_VENDOR
+@pytest.mark.parametrize("is_large", [True, False])
+async def test_request_of_a_large_prompt_is_made_in_a_thread(name: str, *, is_large: bool) -> None:
+    """Thousands of calls or parts would hold the event loop; a thread would delay the usual ones."""
+    turns = Noting(PROMPT.turns)
+    turns.readers = set()
+    request = await send(name, PROMPT._replace(turns=turns, is_large=is_large))
+    assert request.json == BODIES[name]
+    assert (threading.current_thread() in turns.readers) is not is_large
 
 
 @EVERY_VENDOR

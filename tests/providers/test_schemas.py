@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,8 @@ from providers.schemas.adapt import (
     adapt_output,
     adapt_parameters,
 )
+from providers.schemas.strict import to_subset
+from providers.schemas.subsets import ANTHROPIC_SUBSET, OPENAI_SUBSET, ShapeLossError, Subset
 from tests.conftest import CORPUS, CORPUS_ABSENT
 
 DIALECTS = {"openai": OPENAI, "groq": GROQ, "anthropic": ANTHROPIC, "gemini": GEMINI}
@@ -495,3 +498,26 @@ def test_recursive_models_of_pydantic_stay_strict_at_openai() -> None:
     tree = Tree(name="a", branches=[Tree(name="b", branches=[])])
     assert jsonschema_rs.is_valid(new, tree.model_dump())
     assert adapt(Tree.model_json_schema(), ANTHROPIC).is_lost
+
+
+class Counted(list[int]):
+    """Values that count how often they are read."""
+
+    reads = 0
+
+    def __iter__(self) -> Iterator[int]:
+        self.reads += 1
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("word", ["anyOf", "oneOf"])
+@pytest.mark.parametrize("subset", [OPENAI_SUBSET, ANTHROPIC_SUBSET], ids=["openai", "anthropic"])
+def test_values_behind_many_references_are_read_few_times(word: str, subset: Subset) -> None:
+    """In a schema of 64 KiB a thousand references can lead to ten thousand values."""
+    values = Counted([1, 2, 3])
+    union = {"type": "number", word: [{"$ref": "#/$defs/a"}] * 100}
+    root: dict[str, Any] = {"type": "object", "properties": {"a": union}, "required": ["a"]}
+    root |= {"additionalProperties": False, "$defs": {"a": {"enum": values}}}
+    with suppress(ShapeLossError):
+        to_subset(root, subset)
+    assert 0 < values.reads < 20

@@ -230,3 +230,33 @@ def test_schemas_are_counted() -> None:
     turns = (Turn("user", (Text("Hello"),)),)
     KeptChat(Chat(turns=turns, options=options), budget).reserve()
     assert 4_000 <= 10**6 - budget.free_bytes < 5_000
+
+
+def asking(**options: Any) -> Chat:
+    """A question, and what is asked of its answer."""
+    return ask("Hi", options=AnswerOptions(**options))
+
+
+def schema(size: int) -> Raw:
+    """A schema of about so many bytes."""
+    return Raw(b'{"type":"object","description":"%b"}' % (b"x" * size))
+
+
+WEIGHTS = {
+    "nothing": (ask("Hi"), False),
+    "a text": (ask("x" * 200_000), False),
+    "texts": (ask(*["x" * 200_000] * 2), True),
+    "parts": (ask(*["x"] * 500), False),
+    "many parts": (ask(*["x"] * 2_000), True),
+    "a schema": (asking(tools=(Tool("f", schema(20_000)),)), False),
+    "schemas": (asking(tools=(Tool("f", schema(20_000)), Tool("g", schema(20_000)))), True),
+    "a large schema of the answer": (asking(output=JsonSchema("a", schema(40_000))), True),
+}
+
+
+@pytest.mark.parametrize(("chat", "is_large"), WEIGHTS.values(), ids=WEIGHTS)
+def test_chat_is_large_if_its_request_takes_long_to_make(chat: Chat, *, is_large: bool) -> None:
+    """By its bytes, by its parts, or by the schemas, which are adapted to the vendor."""
+    kept = KeptChat(chat, PromptBudget(2**30))
+    kept.reserve()
+    assert kept.is_large is is_large

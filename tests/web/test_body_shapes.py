@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import tracemalloc
 from contextlib import asynccontextmanager
@@ -46,6 +47,16 @@ def beside(value: bytes) -> bytes:
 def messages(text: bytes) -> bytes:
     """As many messages of this text as there is room for."""
     return b'{"messages":[%b]}' % fill(b'{"role":"user","content":"%b"}' % text)
+
+
+def calls(arguments: bytes, number: int) -> bytes:
+    """So many calls, each of these arguments as JSON text."""
+    call = {"id": "call_1", "name": "f", "arguments": arguments.decode()}
+    messages = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "tool_calls": [call] * number},
+    ]
+    return json.dumps({"messages": messages}).encode()
 
 
 def image(data: bytes) -> bytes:
@@ -124,6 +135,7 @@ SHAPES: dict[str, tuple[Callable[[], bytes], str | None]] = {
         "invalid_request",
     ),
     "no image": (lambda: image(b"A" * 6_989_999 + b"!"), "invalid_request"),
+    "arguments as text": (lambda: calls(b"[%b]" % fill(b"0", 199_000), 41), "invalid_request"),
     "no UTF-8 at the end": (lambda: beside(b'"%b\xff"' % (b"a" * SIZE)), "invalid_json"),
 }
 BUILT = (
@@ -150,6 +162,7 @@ LARGE = (
     "digits",
     "texts of escapes",
     "an image",
+    "arguments as text",
     "no UTF-8 at the end",
 )
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from models import Text
+from providers.wires.vendor_stream import read_batches
+from tests.vendors.scripted_response import EVENT_STREAM, ScriptedResponse
 from tests.vendors.wire_streams import (
     CHAT,
     CLAUDE,
@@ -131,6 +134,43 @@ async def test_an_error_after_the_finish_reason_wins(wire: Wire) -> None:
             wire, wire.opening + wire.text("Hel") + wire.finish(wire.stop) + error + wire.mark
         )
         assert played.error, error
+
+
+EMPTY = {
+    "chat": (CHAT, {"choices": [{"index": 0, "delta": {}, "finish_reason": None}]}),
+    "chat, finished": (CHAT, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
+    "gemini": (GEMINI, {"candidates": [{"index": 0, "content": {"parts": []}}]}),
+    "gemini, finished": (GEMINI, {"candidates": [{"index": 0, "finishReason": "STOP"}]}),
+}
+
+
+@pytest.mark.parametrize(("wire", "empty"), EMPTY.values(), ids=EMPTY)
+async def test_an_error_beside_an_empty_piece_is_an_error(
+    wire: Wire, empty: dict[str, Any]
+) -> None:
+    """In any shape, before content and after it."""
+    for name, shape in SHAPES.items():
+        if isinstance(shape, dict):
+            for text in "", "Hel":
+                begun = wire.opening + (wire.text(text) if text else b"")
+                played = await play(
+                    wire, begun + data(empty | shape) + wire.finish(wire.stop) + wire.mark
+                )
+                assert played.error, name
+                assert (played.text, played.finish) == (text, None), name
+
+
+async def test_what_is_not_passed_on_is_no_error() -> None:
+    """However long it is, and whatever words are in it."""
+    image = {"images": [{"image_url": {"url": "error_code" * 200_000}}]}
+    chunk = data({"choices": [{"index": 0, "delta": image}]})
+    part = {"inlineData": {"data": "error_code" * 200_000}}
+    candidate = data({"candidates": [{"index": 0, "content": {"parts": [part]}}]})
+    for wire, event in (CHAT, chunk), (GEMINI, candidate):
+        response = ScriptedResponse(wire.answer(event), headers=EVENT_STREAM)
+        batches = read_batches(response.open, wire.decoder, 2**23)
+        texts = [one.text async for batch in batches for one in batch if isinstance(one, Text)]
+        assert "".join(texts) == "Hello"
 
 
 @each_wire

@@ -117,6 +117,12 @@ def response_failed(code: str) -> bytes:
 ENDINGS: dict[str, tuple[Wire, list[bytes | Exception], str]] = {
     "chat: finish reason, EOF": (CHAT, [CHAT_HELLO, CHAT.finish("stop")], "stop"),
     "chat: finish reason, reset": (CHAT, [CHAT_HELLO, CHAT.finish("stop"), RESET], "stop"),
+    "chat: finish reason alone, EOF": (CHAT, [CHAT.opening, CHAT.finish("stop")], "stop"),
+    "chat: finish reason alone, reset": (
+        CHAT,
+        [CHAT.opening, CHAT.finish("stop"), RESET],
+        "upstream_unavailable",
+    ),
     "chat: finish reason, half a mark": (
         CHAT,
         [CHAT_HELLO, CHAT.finish("stop"), b"data: [DO"],

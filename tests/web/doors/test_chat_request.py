@@ -15,8 +15,10 @@ from starlette.requests import Request
 
 from configuration import Settings
 from models import GatewayError
+from tests.clients.chat_bodies import read_chat
 from tests.exhaustive import exhaustive
 from web.bodies import PendingBodies, read_body
+from web.chats import check_arguments
 from web.doors import NATIVE
 from web.json_scan import group_hashes
 
@@ -352,6 +354,37 @@ async def test_values_are_counted_wherever_they_are(value: bytes, is_taken: bool
             "invalid_request",
             "more than 11 JSON values; MAX_JSON_VALUES is 11.",
         )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_taken"),
+    [
+        (['{"a": [1, 2, 3]}'], True),
+        (['{"a": [1, 2, 3, 4, 5, 6]}'], True),
+        (['{"a": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]}'], False),
+        ([{"a": [*range(19)]}], False),
+        (['{"a": [1, 2, 3, 4, 5]}'] * 2, True),
+        (['{"a": [1, 2, 3, 4, 5]}'] * 3, False),
+        (['{"a": "[{,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,\\",,"}'], True),
+        (["no JSON: [[[[[[[[[[[[[[[[[[[[["], False),
+    ],
+)
+def test_values_in_the_arguments_of_calls_are_counted(
+    arguments: list[object], *, is_taken: bool
+) -> None:
+    """In a text, too, of which the body's own count sees nothing: vendors get them as objects."""
+    calls = [
+        {"id": f"call_{place}", "name": "f", "arguments": each}
+        for place, each in enumerate(arguments)
+    ]
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": calls}]
+    turns = read_chat({"messages": messages}).turns
+    few = Settings(vendors={}, max_json_values=20)
+    if is_taken:
+        check_arguments(turns, few)
+    else:
+        with pytest.raises(GatewayError, match="MAX_JSON_VALUES is 20"):
+            check_arguments(turns, few)
 
 
 async def test_length_of_a_conversation_id_is_named() -> None:
