@@ -74,6 +74,7 @@ class Gateway:
         self._deep_checks: dict[str, float] = {}
         self._chats: set[RunningChat] = set()
         self._lineups = Lineups(factory)
+        self._demo = {name: factory.settings(name).demo for name in factory.names}
         self._names = ModelNames(map(factory.settings, factory.names), aliases)
 
     def stream_chat(
@@ -134,7 +135,7 @@ class Gateway:
         """
         with closing(KeptChat(chat, self._budget)) as kept:
             kept.reserve()
-            lineup = self._lineups.find(*asked)
+            lineup = self._lineups[asked]
             name, model = next(iter(self._suited(lineup, kept).breakers))
             prepare = partial(self._prepare, lineup, kept, name)
             provider, prompt = await call_off_loop(prepare) if kept.is_large else prepare()
@@ -180,7 +181,8 @@ class Gateway:
 
     def is_demo(self, name: str) -> bool:
         """Whether the provider is simulated. Raises GatewayError `unknown_provider`."""
-        return self.factory.settings(name).demo
+        demo = self._demo.get(name)
+        return self.factory.settings(name).demo if demo is None else demo
 
     def states(self) -> dict[str, str]:
         """The passive state of each supported provider; makes no request."""
@@ -202,7 +204,7 @@ class Gateway:
         self, asked: AskedModel, kept: KeptChat, record: ChatRecorder, message_id: str
     ) -> RunningChat:
         """A chat over the models to ask. Raises GatewayError if no model can be asked."""
-        lineup = self._lineups.find(*asked)
+        lineup = self._lineups[asked]
         suited = self._suited(lineup, kept)
         now = asyncio.get_running_loop().time()
         blocked = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import get_args
 
@@ -9,6 +10,7 @@ from configuration import ProviderSettings
 from models import OnBreak
 from providers.base import BaseProvider
 from providers.factory import ProviderFactory
+from providers.model_names import AskedModel
 from providers.needs import Needs, find_unmet, unsupported
 from providers.policy import Link, arrange
 
@@ -59,42 +61,36 @@ class Lineup:
         return self._by_needs[needs]
 
 
-class Lineups:
-    """The lineup of each provider, and those of the newest models that clients asked for."""
+class Lineups(dict[AskedModel, Lineup]):
+    """The lineup of each provider, and those of models that clients asked for.
+
+    A missing one is made: `lineups[asked]` raises GatewayError `provider_not_configured`. There may
+    be any number of names that clients ask for, so the oldest of them are forgotten.
+    """
 
     def __init__(self, factory: ProviderFactory) -> None:
+        super().__init__()
         self._factory = factory
-        self._lineups: dict[str, Lineup] = {}
-        self._asked: dict[tuple[str, str], Lineup] = {}
+        self._newest: deque[AskedModel] = deque()  # of the models that clients asked for
 
-    def find(self, name: str, asked: str | None = None) -> Lineup:
-        """The models for chats with a provider.
-
-        Raises GatewayError `unknown_provider`, `provider_not_configured`.
-        """
-        if asked is None:
-            lineup = self._lineups.get(name)
-            if lineup is None:
-                lineup = self._lineups[name] = self._line_up(name, None)
-            return lineup
-        key = name, asked
-        # Popped and put back: the models that were not asked for longest come first.
-        lineup = self._asked.pop(key, None) or self._line_up(name, asked)
-        self._asked[key] = lineup
-        if len(self._asked) > _MAX_ASKED:
-            old_name, old_model = next(iter(self._asked))
-            del self._asked[old_name, old_model]
-            provider = self._factory.get(old_name)
-            if old_model not in provider.settings.chain:
-                provider.forget(old_model)
-        return lineup
-
-    def _line_up(self, name: str, asked: str | None) -> Lineup:
-        settings = self._factory.settings(name)
+    def __missing__(self, asked: AskedModel) -> Lineup:
+        settings = self._factory.settings(asked.provider)
         others = [
             other
             for other in settings.fallback_providers
             if self._factory.settings(other).configured
         ]
-        providers = {each: self._factory.get(each) for each in (name, *others)}
-        return Lineup(settings, providers, asked)
+        providers = {name: self._factory.get(name) for name in (asked.provider, *others)}
+        lineup = self[asked] = Lineup(settings, providers, asked.model)
+        if asked.model:
+            self._newest.append(asked)
+            self._forget_oldest()
+        return lineup
+
+    def _forget_oldest(self) -> None:
+        while len(self._newest) > _MAX_ASKED:
+            oldest = self._newest.popleft()
+            del self[oldest]
+            provider = self._factory.get(oldest.provider)
+            if oldest.model and oldest.model not in provider.settings.chain:
+                provider.forget(oldest.model)

@@ -69,12 +69,12 @@ class OpenAIProvider(StainlessProvider):
             else None,
         }
 
-    def accepted(self, prompt: Prompt, model: str) -> dict[str, object]:
+    def choose(self, prompt: Prompt, model: str) -> dict[str, object]:
         """The parameters. Some models accept tools only without reasoning, by this API."""
-        accepted = super().accepted(prompt, model)
+        chosen = super().choose(prompt, model)
         if self._drops_effort(prompt, model):
-            return {**accepted, "reasoning_effort": "none"}
-        return accepted
+            chosen["reasoning_effort"] = "none"
+        return chosen
 
     def dropped_params(self, asked: Prompt, model: str) -> tuple[str, ...]:
         dropped = super().dropped_params(asked, model)

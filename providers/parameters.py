@@ -93,14 +93,15 @@ class RequestParameters:
 
         They are the same for each chat without options: the caller must not change them.
         """
-        if prompt.options is not NO_OPTIONS:
-            return self._choose(prompt, model)
+        if prompt.options is not NO_OPTIONS or not prompt.is_plain:
+            return self.choose(prompt, model)
         key = model, prompt.left_out
         if key not in self._accepted:
-            self._accepted[key] = self._choose(prompt, model)
+            self._accepted[key] = self.choose(prompt, model)
         return self._accepted[key]
 
-    def _choose(self, prompt: Prompt, model: str) -> dict[str, object]:
+    def choose(self, prompt: Prompt, model: str) -> dict[str, object]:
+        """The same, made anew."""
         parameters = self.parameters(self.options(model, prompt.options))
         return {
             name: value

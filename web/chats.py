@@ -39,7 +39,7 @@ async def answer_chat(door: Door, request: Request, services: Services) -> Respo
     named: str | None = request.path_params.get("provider")
     admit(request, settings.gateway_api_keys, services.streams)
     if named is not None:
-        gateway.factory.settings(named)  # an unknown provider is reported before the body is read
+        gateway.is_demo(named)  # an unknown provider is reported before the body is read
     asked = await read_chat(door, request, services)
     provider, model = gateway.find_model(asked.model) if named is None else (named, None)
     is_demo = gateway.is_demo(provider)
