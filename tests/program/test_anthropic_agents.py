@@ -11,6 +11,7 @@ import pytest
 
 from simulator import Error
 from tests.clients.anthropic_sdk import connect_anthropic
+from tests.exhaustive import exhaustive
 from tests.program.test_agent_loop import PREFIXES, open_world
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ WEATHER: Any = {
     },
 }
 THINKING: Any = {"type": "adaptive"}
+PAIRS = [("claude", "gpt"), ("gemini", "claude"), ("gpt", "gemini")]
+OTHER_PAIRS = [pair for pair in permutations(PREFIXES, 2) if pair not in PAIRS]
 THREE = [{"role": "user", "content": "What is the weather in Rome, Oslo and Lima?"}]
 
 
@@ -138,7 +141,7 @@ async def test_parallel_calls_can_be_disabled(tmp_path: Path, provider: str) -> 
         assert (len(calls) == 1) == is_taken
 
 
-@pytest.mark.parametrize(("first", "second"), [*permutations(PREFIXES, 2)])
+@pytest.mark.parametrize(("first", "second"), [*PAIRS, *exhaustive(*OTHER_PAIRS)])
 async def test_another_vendor_can_finish_a_turn(tmp_path: Path, first: str, second: str) -> None:
     """The client keeps the thinking of all, and each vendor gets its own."""
     variables = {f"{PREFIXES[first]}_fallback_providers": second}
