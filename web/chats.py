@@ -47,7 +47,7 @@ async def answer_chat(door: Door, request: Request, services: Services) -> Respo
     conversation_id_context.set(conversation_id)
     identity = ChatIdentity(f"{provider}-{uuid.uuid4()}", conversation_id, request_id_context.get())
     encoder = _encoder(door, Reply(identity, is_demo, asked.options), asked)
-    headers = {"X-Gateway-Provider": provider}
+    headers = {"X-Gateway-Provider": provider, **asked.headers}
     if is_demo:
         headers["X-Gateway-Demo"] = "true"
     batches = gateway.stream_chat(provider, asked.chat, identity, door.name, model)

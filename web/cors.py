@@ -54,6 +54,7 @@ EXPOSED_HEADERS = (
     "X-Gateway-Model",
     "X-Gateway-Fallback",
     "X-Gateway-Demo",
+    "X-Gateway-Error",
     "Retry-After",
     "X-Should-Retry",
 )

@@ -27,6 +27,7 @@ from web.openapi_examples import (
 )
 from web.openapi_messages import COUNT_TOKENS, MESSAGES
 from web.openapi_openai import CHAT_COMPLETIONS, openai_schemas
+from web.openapi_ui_message import UI_CHAT, ui_message_schemas
 from web.stored_page import StoredPage
 
 _MAX_PREFIXES = 8  # cached; a gateway has one or two
@@ -169,6 +170,7 @@ CHATS: Mapping[str, dict[str, Any]] = {
     "/chat/{provider}": _CHAT,
     "/v1/chat/completions": CHAT_COMPLETIONS,
     "/v1/messages": MESSAGES,
+    "/ui/chat/{provider}": UI_CHAT,
 }
 TOKEN_COUNTS: Mapping[str, dict[str, Any]] = {"/v1/messages/count_tokens": COUNT_TOKENS}
 HEALTH = _json_page(
@@ -225,7 +227,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
     """The app's OpenAPI document, with the schemas that its routes refer to."""
     document = app.openapi_schema or FastAPI.openapi(app)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas.update(chat_schemas(REF) | openai_schemas() | {"Error": _ERROR_SCHEMA})
+    described = chat_schemas(REF) | openai_schemas() | ui_message_schemas()
+    schemas.update(described | {"Error": _ERROR_SCHEMA})
     return document
 
 

@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from models import ERROR_KINDS
+from models import ERROR_KINDS, ChatIdentity, End, Event, Start, Text, Timing, Usage
+from streams.answer import Answer
+from web.doors.base import Reply
 
 REF = "#/components/schemas/{model}"
 CHAT_CODES = [code for code in ERROR_KINDS if code not in ("not_found", "method_not_allowed")]
@@ -59,6 +61,21 @@ RESTART = {
     "partial_chars": 21,
     "delta": {"content": ""},
 }
+
+# A chat, for the doors that encode their examples.
+REPLY = Reply(ChatIdentity("gpt-1f6c", "c-42", "req-7"))
+_END = End(
+    provider="gpt",
+    model="gpt-6-luna",
+    fallback=None,
+    finish_reason="stop",
+    raw_finish_reason="stop",
+    usage=Usage(input_tokens=9, output_tokens=12),
+    attempts=1,
+    timing=Timing(310, 900),
+)
+EVENTS: list[Event] = [Start("gpt", "gpt-6-luna"), Text("Hello"), _END]
+ANSWER = Answer("Hello", "", "", [], [], _END, [Text("Hello")])
 
 
 def make_error(code: str, **known: Any) -> dict[str, Any]:

@@ -6,39 +6,24 @@ from typing import Any
 
 import msgspec
 
-from models import ChatIdentity, End, Event, GatewayError, Start, Text, Timing, Usage
+from models import GatewayError
 from providers.model_names import ListedModel
-from streams.answer import Answer
-from web.doors.base import Reply
 from web.doors.model_lists import openai_model, openai_models
 from web.doors.openai_chat import ChunkEncoder, render_completion
 from web.doors.openai_errors import error_object, to_openai
 from web.doors.option_schemas import option_properties
-from web.openapi_examples import CHAT_CODES, REF, error_responses
+from web.openapi_examples import ANSWER, CHAT_CODES, EVENTS, REF, REPLY, error_responses
 
 _CREATED = 1_767_225_600
 _TIMESTAMP = "2026-01-01T00:00:00Z"
-_REPLY = Reply(ChatIdentity("gpt-1f6c", "c-42", "req-7"))
 _MODEL = "gpt-6-luna"
-_END = End(
-    provider="gpt",
-    model=_MODEL,
-    fallback=None,
-    finish_reason="stop",
-    raw_finish_reason="stop",
-    usage=Usage(input_tokens=9, output_tokens=12),
-    attempts=1,
-    timing=Timing(310, 900),
-)
-_EVENTS: list[Event] = [Start("gpt", _MODEL), Text("Hello"), _END]
-_ANSWER = Answer("Hello", "", "", [], [], _END, [Text("Hello")])
 _MODELS = [ListedModel("gpt", "gpt"), ListedModel(_MODEL, "gpt")]
 
 
 def _openai_errors(*codes: str) -> dict[int | str, dict[str, Any]]:
     """The error responses in OpenAI's shape."""
     errors = [GatewayError(code) for code in codes]
-    examples = [error_object(error, _REPLY.identity.request_id) for error in errors]
+    examples = [error_object(error, REPLY.identity.request_id) for error in errors]
     for example in examples:
         example["gateway"]["timestamp"] = _TIMESTAMP
     statuses = [to_openai(error).status for error in errors]
@@ -55,11 +40,11 @@ _COMPLETION = _json_response(
     "between. A whole answer ends in a chunk with a `finish_reason` and `data: [DONE]`, a broken "
     "one in an event with `error`. Otherwise one JSON object. `gateway` has the facts that "
     "OpenAI's protocol has no field for.",
-    msgspec.json.decode(render_completion(_ANSWER, _REPLY, _CREATED)),
+    msgspec.json.decode(render_completion(ANSWER, REPLY, _CREATED)),
 )
 _COMPLETION["content"]["text/event-stream"] = {
     "schema": {"type": "string"},
-    "example": ChunkEncoder(_REPLY, _CREATED).encode(_EVENTS).decode(),
+    "example": ChunkEncoder(REPLY, _CREATED).encode(EVENTS).decode(),
 }
 
 # Keyword arguments of the routes' decorators.

@@ -33,6 +33,7 @@ from web.openapi import (
     OpenApiDocument,
 )
 from web.openapi_openai import MODEL, MODELS
+from web.openapi_ui_message import RESUME
 from web.page import page_response
 from web.page_config import page_config
 from web.security_contact import security_policy, security_text
@@ -82,6 +83,13 @@ async def model(name: str, request: Request) -> JSONResponse:
     found = ListedModel(name, services.gateway.find_model(name).provider)
     to_item = anthropic_model if speaks_anthropic(request.headers) else openai_model
     return JSONResponse(to_item(found))
+
+
+@router.get("/ui/chat/{provider}/{chat}/stream", **RESUME)
+async def resume(provider: str, request: Request) -> Response:
+    """Pages of the AI SDK ask for a stream to resume. This status says that there is none."""
+    _services(request).gateway.factory.settings(provider)  # an unknown provider is an error
+    return Response(status_code=204)
 
 
 # for load balancers

@@ -20,6 +20,7 @@ NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 LOOKS_LIKE_CODE = re.compile(r"_|\.|\(|[a-z][A-Z]")
 OTHERS_NAMES = {
     "BaseHTTPMiddleware": "Starlette",
+    "DefaultChatTransport": "the AI SDK",
     "EventSource": "browsers",
     "SO_ATTACH_REUSEPORT_CBPF": "Linux",
     "StreamingResponse": "Starlette",

@@ -19,6 +19,7 @@ from main import create_app
 from models import ERROR_KINDS
 from tests.clients.named_events import read_named
 from tests.clients.simple_client import join_text, read_events
+from tests.clients.ui_reader import read_message
 from tests.fuzzing import fuzzed
 from tests.gateways.loopback import make_settings
 from tests.gateways.scripted import ScriptedGateway, answer, scripted_gateway
@@ -100,6 +101,13 @@ async def ask(gateway: ScriptedGateway, case: Case[Any]) -> httpx.Response:
 def check_answer(response: httpx.Response) -> None:
     """What the contract says of every answer."""
     (request_id,) = response.headers.get_list("x-request-id")
+    if code := response.headers.get("x-gateway-error"):  # the body is a text
+        assert request_id in response.text
+        assert ERROR_KINDS[code].status == response.status_code
+        assert response.status_code < 500 or code in DESIGNED
+        return
+    if response.status_code == 204:
+        return
     said = response.json() if response.status_code != 200 else {}
     if (
         response.status_code == 200 or said.get("status") == "ERROR"
@@ -143,10 +151,17 @@ def check_completion(response: httpx.Response, wanted: object) -> None:
     assert (text, choices[-1]["finish_reason"], done) == (TEXT, "stop", "[DONE]")
 
 
+def check_page(response: httpx.Response, wanted: object) -> None:
+    """The same by the AI SDK's protocol."""
+    message = response.json() if wanted is False else read_message(response.text)
+    assert [part.get("text") for part in message["parts"]] == [None, TEXT]
+
+
 CHAT_CHECKS = {
     "POST /chat/{provider}": check_chat,
     "POST /v1/chat/completions": check_completion,
     "POST /v1/messages": check_message,
+    "POST /ui/chat/{provider}": check_page,
 }
 
 
@@ -161,9 +176,8 @@ async def test_every_answer_is_documented(
     """Status, type, headers and shape are the document's, no 5xx but the designed; a chat is whole or refused."""
     case = data.draw(cases(operation, mode))
     response = await ask(gateway, case)
-    is_stream = response.headers["content-type"].startswith(
-        "text/event-stream"
-    )  # documented as one string; read below
+    content_type = response.headers.get("content-type", "")
+    is_stream = content_type.startswith("text/event-stream")  # documented as one string; read below
     shape = [] if is_stream else [checks.response_schema_conformance]
     case.validate_response(response, checks=[*CONFORMANCE, *shape])
     check_answer(response)

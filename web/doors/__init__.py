@@ -11,6 +11,7 @@ from web.doors.base import CountingDoor, Door
 from web.doors.model_lists import speaks_anthropic
 from web.doors.native import NativeDoor
 from web.doors.openai_chat import OpenAIChatDoor
+from web.doors.ui_message import UiMessageDoor
 
 NATIVE = NativeDoor()
 OPENAI_CHAT = OpenAIChatDoor()
@@ -21,6 +22,7 @@ DOORS: Mapping[str, Door] = {
     "/chat/{provider}": NATIVE,
     "/v1/chat/completions": OPENAI_CHAT,
     "/v1/messages": ANTHROPIC,
+    "/ui/chat/{provider}": UiMessageDoor(),
 }
 
 # The routes at which clients ask for the input tokens of a chat.

@@ -22,6 +22,7 @@ class DoorRequest(NamedTuple):
     is_stream: bool  # or else the answer is one JSON object
     options: object = None  # for the door itself, to answer the chat
     model: str = ""  # the name that is asked for, if the path names no provider
+    headers: Mapping[str, str] = {}  # of the response to the chat
 
 
 class Reply(NamedTuple):

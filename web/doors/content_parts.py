@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 from msgspec import Raw
 
-from models import GatewayError, Image, ImageMediaType, Text
+from models import GatewayError, Image, ImageMediaType, Part, Text
 from settings.options import LimitOptions
 from web.doors.json_fields import (
     ABSENT,
@@ -25,7 +26,7 @@ from web.json_scan import over_limit
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 _BASE64_SLICE = 2**18
 _MAX_MEDIA_TYPE = 1_000  # characters, with parameters
-_NO_FETCHING = "an image_url must be a data: URL in base64; no URL is fetched on a client's behalf"
+_NO_FETCHING = "an image must be a data: URL in base64; no URL is fetched on a client's behalf"
 MEDIA_TYPES: dict[str, ImageMediaType] = {
     "image/png": "image/png",
     "image/jpeg": "image/jpeg",
@@ -55,14 +56,23 @@ def read_content(
     if first_byte(content) == b"[":
         bodies = enumerate(decode_field(content, list[_PartBody], place))
         parts = tuple(_read_part(body, f"{place}.{number}", limits) for number, body in bodies)
-        check_chars(
-            sum(len(part.text) for part in parts if isinstance(part, Text)),
-            limits.max_message_chars,
-        )
+        check_texts(parts, limits)
         return parts
     if may_be_null and is_absent(content):
         return ()
     return (Text(read_text(content, place, limits.max_message_chars)),)
+
+
+def check_texts(parts: Iterable[Part], limits: LimitOptions) -> None:
+    """Raise GatewayError if the texts of a message have too many characters together."""
+    chars = sum(len(part.text) for part in parts if isinstance(part, Text))
+    check_chars(chars, limits.max_message_chars)
+
+
+def read_image_url(url: Raw, place: str, limits: LimitOptions) -> Image:
+    """The image of a `data:` URL."""
+    media_type, data = _split_data_url(_read_media(url, place, limits), place)
+    return _check_image(media_type, data, place, limits)
 
 
 def _read_part(part: _PartBody, place: str, limits: LimitOptions) -> Text | Image:
@@ -78,8 +88,7 @@ def _read_part(part: _PartBody, place: str, limits: LimitOptions) -> Text | Imag
     url, place = part.image_url, f"{place}.image_url"
     if first_byte(url) == b"{":
         url = decode_field(url, _ImageUrlBody, place).url
-    media_type, data = _split_data_url(_read_media(url, place, limits), place)
-    return _check_image(media_type, data, place, limits)
+    return read_image_url(url, place, limits)
 
 
 def read_image(media_type: Raw, data: Raw, place: str, limits: LimitOptions) -> Image:

@@ -81,6 +81,13 @@ def read_string(raw: Raw, place: str, longest: int) -> str:
     return text
 
 
+def read_id(raw: Raw, place: str, longest: int = 128) -> str | None:
+    """A string that a client has chosen, or None if it is absent or empty."""
+    if is_absent(raw) or bytes(memoryview(raw)[:2]) == b'""':
+        return None
+    return read_string(raw, place, longest)
+
+
 def is_absent(raw: Raw) -> bool:
     """Whether the field is absent or null."""
     return raw is ABSENT or bytes(memoryview(raw)[:5]) == b"null"

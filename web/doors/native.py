@@ -40,10 +40,8 @@ from web.doors.json_fields import (
     check_messages,
     decode_field,
     first_byte,
-    is_absent,
-    read_string,
+    read_id,
     read_text,
-    size_of,
 )
 from web.doors.tool_history import StepFields, read_result, read_steps
 from web.json_scan import check_json
@@ -51,7 +49,6 @@ from web.json_scan import check_json
 _encode = msgspec.json.Encoder().encode
 
 DONE = b"data: [DONE]\n\n"
-_MAX_CONVERSATION_ID = 128
 
 
 class _MessageBody(StepFields, kw_only=True, gc=False):
@@ -209,7 +206,7 @@ def decode_chat(body: bytes, settings: Settings) -> DoorRequest:
         system=tuple(system),
         options=read_options(fields, settings) if has_options else NO_OPTIONS,
         on_break=(fields.on_break or settings.on_break) if is_stream else "hold",
-        conversation_id=_read_conversation_id(fields.conversation_id),
+        conversation_id=read_id(fields.conversation_id, "conversation_id"),
     )
     return DoorRequest(chat, is_stream)
 
@@ -243,10 +240,3 @@ def _read_messages(
                 states, calls = read_steps(message, place, settings)
                 turns.append(Turn("assistant", (*states, *parts, *calls)))
     return system, turns
-
-
-def _read_conversation_id(raw: Raw) -> str | None:
-    """The id; an empty one is none."""
-    if is_absent(raw) or size_of(raw) == len('""'):
-        return None
-    return read_string(raw, "conversation_id", _MAX_CONVERSATION_ID)

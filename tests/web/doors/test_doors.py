@@ -38,7 +38,7 @@ def test_door_answers_errors_on_its_own_paths(route: str) -> None:
     assert door is DOORS[route]
     body = door.error(GatewayError("rate_limited"), "r-1")
     assert body.status == 429
-    assert "r-1" in json.dumps(json.loads(body.content))
+    assert b"r-1" in body.content
 
 
 def test_doors_have_names_of_their_own() -> None:
