@@ -122,6 +122,7 @@ class LimitOptions(Options):
     max_schema_depth: Annotated[int, Field(ge=1, le=500)] = 24
     max_states: Count = 20_000
     max_state_bytes: Count = 64 * 2**20
+    max_kept_item_bytes: Annotated[int, Field(ge=0, le=2**31)] = 16 * 2**20
     max_connections_per_address: Count | None = None
     max_streams: Annotated[int, Field(ge=1, le=100_000)] = 1000
     max_event_bytes: Annotated[int, Field(ge=1024, le=2**31)] = 8 * 2**20

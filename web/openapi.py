@@ -27,6 +27,7 @@ from web.openapi_examples import (
 )
 from web.openapi_messages import COUNT_TOKENS, MESSAGES
 from web.openapi_openai import CHAT_COMPLETIONS, openai_schemas
+from web.openapi_responses import INPUT_TOKENS, RESPONSES, responses_schemas
 from web.openapi_ui_message import UI_CHAT, ui_message_schemas
 from web.stored_page import StoredPage
 
@@ -171,8 +172,12 @@ CHATS: Mapping[str, dict[str, Any]] = {
     "/v1/chat/completions": CHAT_COMPLETIONS,
     "/v1/messages": MESSAGES,
     "/ui/chat/{provider}": UI_CHAT,
+    "/v1/responses": RESPONSES,
 }
-TOKEN_COUNTS: Mapping[str, dict[str, Any]] = {"/v1/messages/count_tokens": COUNT_TOKENS}
+TOKEN_COUNTS: Mapping[str, dict[str, Any]] = {
+    "/v1/messages/count_tokens": COUNT_TOKENS,
+    "/v1/responses/input_tokens": INPUT_TOKENS,
+}
 HEALTH = _json_page(
     "Whether this instance accepts requests. No vendor is called, and no vendor's state matters.",
     _SYSTEM_STATE,
@@ -227,7 +232,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     """The app's OpenAPI document, with the schemas that its routes refer to."""
     document = app.openapi_schema or FastAPI.openapi(app)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    described = chat_schemas(REF) | openai_schemas() | ui_message_schemas()
+    described = chat_schemas(REF) | openai_schemas() | responses_schemas() | ui_message_schemas()
     schemas.update(described | {"Error": _ERROR_SCHEMA})
     return document
 

@@ -14,13 +14,13 @@ from web.doors.openai_errors import error_object, to_openai
 from web.doors.option_schemas import option_properties
 from web.openapi_examples import ANSWER, CHAT_CODES, EVENTS, REF, REPLY, error_responses
 
-_CREATED = 1_767_225_600
+CREATED = 1_767_225_600
 _TIMESTAMP = "2026-01-01T00:00:00Z"
 _MODEL = "gpt-6-luna"
 _MODELS = [ListedModel("gpt", "gpt"), ListedModel(_MODEL, "gpt")]
 
 
-def _openai_errors(*codes: str) -> dict[int | str, dict[str, Any]]:
+def openai_errors(*codes: str) -> dict[int | str, dict[str, Any]]:
     """The error responses in OpenAI's shape."""
     errors = [GatewayError(code) for code in codes]
     examples = [error_object(error, REPLY.identity.request_id) for error in errors]
@@ -30,28 +30,29 @@ def _openai_errors(*codes: str) -> dict[int | str, dict[str, Any]]:
     return error_responses("OpenAIError", zip(statuses, codes, examples, strict=True))
 
 
-def _json_response(description: str, example: object) -> dict[str, Any]:
+def json_response(description: str, example: object) -> dict[str, Any]:
+    """A response with an example of its body."""
     content = {"application/json": {"example": example}}
     return {"description": description, "content": content}
 
 
-_COMPLETION = _json_response(
+_COMPLETION = json_response(
     "With `stream`: server-sent events, each `data: <json>` and a blank line; comments may come "
     "between. A whole answer ends in a chunk with a `finish_reason` and `data: [DONE]`, a broken "
     "one in an event with `error`. Otherwise one JSON object. `gateway` has the facts that "
     "OpenAI's protocol has no field for.",
-    msgspec.json.decode(render_completion(ANSWER, REPLY, _CREATED)),
+    msgspec.json.decode(render_completion(ANSWER, REPLY, CREATED)),
 )
 _COMPLETION["content"]["text/event-stream"] = {
     "schema": {"type": "string"},
-    "example": ChunkEncoder(REPLY, _CREATED).encode(EVENTS).decode(),
+    "example": ChunkEncoder(REPLY, CREATED).encode(EVENTS).decode(),
 }
 
 # Keyword arguments of the routes' decorators.
 CHAT_COMPLETIONS: dict[str, Any] = {
     "tags": ["openai"],
     "description": "OpenAI's chat completions. The `model` leads to a provider.",
-    "responses": {200: _COMPLETION, **_openai_errors(*CHAT_CODES)},
+    "responses": {200: _COMPLETION, **openai_errors(*CHAT_CODES)},
     "openapi_extra": {
         "requestBody": {
             "required": True,
@@ -74,31 +75,31 @@ MODELS: dict[str, Any] = {
         "request has the header `anthropic-version`."
     ),
     "responses": {
-        200: _json_response("The models", openai_models(_MODELS)),
-        **_openai_errors("unauthorized"),
+        200: json_response("The models", openai_models(_MODELS)),
+        **openai_errors("unauthorized"),
     },
 }
 MODEL: dict[str, Any] = {
     "tags": ["openai"],
     "description": "One model that can be asked for. Its name may have slashes.",
     "responses": {
-        200: _json_response("The model", openai_model(_MODELS[1])),
-        **_openai_errors("unauthorized", "unknown_provider"),
+        200: json_response("The model", openai_model(_MODELS[1])),
+        **openai_errors("unauthorized", "unknown_provider"),
     },
 }
 
 
-_TEXT, _FLAG, _NULL = {"type": "string"}, {"type": "boolean"}, {"type": "null"}
+TEXT, FLAG, NULL = {"type": "string"}, {"type": "boolean"}, {"type": "null"}
 _MESSAGE = {
     "type": "object",
     "required": ["role"],
     "properties": {
         "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
-        "content": {"anyOf": [_TEXT, {"type": "array", "items": {"type": "object"}}, _NULL]},
+        "content": {"anyOf": [TEXT, {"type": "array", "items": {"type": "object"}}, NULL]},
     },
 }
-_GATEWAY = {"type": "object", "properties": {"on_break": {"enum": ["error", "hold"]}}}
-_ERROR = {"message": _TEXT, "type": _TEXT, "code": _TEXT, "param": {"anyOf": [_TEXT, _NULL]}}
+GATEWAY_FIELD = {"type": "object", "properties": {"on_break": {"enum": ["error", "hold"]}}}
+_ERROR = {"message": TEXT, "type": TEXT, "code": TEXT, "param": {"anyOf": [TEXT, NULL]}}
 _OPENAI_ERROR = {
     "type": "object",
     "required": ["error", "gateway"],
@@ -112,20 +113,20 @@ _OPENAI_ERROR = {
 def openai_schemas() -> dict[str, Any]:
     """The schemas that these parts refer to, by name."""
     options = option_properties(lambda name: {"$ref": REF.format(model=name)})
-    stream_options = {"type": "object", "properties": {"include_usage": _FLAG}}
+    stream_options = {"type": "object", "properties": {"include_usage": FLAG}}
     request = {
         "type": "object",
         "description": "OpenAI's body. Unknown fields are ignored and never forwarded.",
         "required": ["model", "messages"],
         "properties": {
-            "model": _TEXT | {"minLength": 1},
+            "model": TEXT | {"minLength": 1},
             "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
-            "stream": {"anyOf": [_FLAG, _NULL], "default": False},
-            "stream_options": {"anyOf": [stream_options, _NULL]},
+            "stream": {"anyOf": [FLAG, NULL], "default": False},
+            "stream_options": {"anyOf": [stream_options, NULL]},
             **options,
             "max_completion_tokens": options["max_tokens"],
             "gateway": {
-                "anyOf": [_GATEWAY, _NULL],
+                "anyOf": [GATEWAY_FIELD, NULL],
                 "description": "What follows if the answer breaks after its first content.",
             },
         },

@@ -245,6 +245,7 @@ BODIES: dict[str, tuple[str, Any, int, dict[str, Any]]] = {
     "error": ("/chat/gpt", {"messages": []}, 422, {}),
     "completion": ("/v1/chat/completions", QUESTION | {"model": "gpt"}, 200, {}),
     "OpenAI's error": ("/v1/chat/completions", QUESTION, 400, {}),
+    "response": ("/v1/responses", {"model": "gpt", "input": "Hi"}, 200, {}),
     "health": ("/health", None, 200, {}),
     "full": ("/health", None, 503, {"max_streams": 1}),
     "provider": ("/health/gpt", None, 200, {}),

@@ -157,11 +157,19 @@ def check_page(response: httpx.Response, wanted: object) -> None:
     assert [part.get("text") for part in message["parts"]] == [None, TEXT]
 
 
+def check_response(response: httpx.Response, wanted: object) -> None:
+    """The same by OpenAI's Responses."""
+    whole = response.json() if wanted is not True else read_named(response.text)[-1]["response"]
+    assert whole["status"] == "completed"
+    assert [part["text"] for item in whole["output"] for part in item["content"]] == [TEXT]
+
+
 CHAT_CHECKS = {
     "POST /chat/{provider}": check_chat,
     "POST /v1/chat/completions": check_completion,
     "POST /v1/messages": check_message,
     "POST /ui/chat/{provider}": check_page,
+    "POST /v1/responses": check_response,
 }
 
 

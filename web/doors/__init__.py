@@ -11,10 +11,12 @@ from web.doors.base import CountingDoor, Door
 from web.doors.model_lists import speaks_anthropic
 from web.doors.native import NativeDoor
 from web.doors.openai_chat import OpenAIChatDoor
+from web.doors.openai_responses import OpenAIResponsesDoor
 from web.doors.ui_message import UiMessageDoor
 
 NATIVE = NativeDoor()
 OPENAI_CHAT = OpenAIChatDoor()
+OPENAI_RESPONSES = OpenAIResponsesDoor()
 ANTHROPIC = AnthropicDoor()
 
 # The route of each door's chats.
@@ -22,12 +24,14 @@ DOORS: Mapping[str, Door] = {
     "/chat/{provider}": NATIVE,
     "/v1/chat/completions": OPENAI_CHAT,
     "/v1/messages": ANTHROPIC,
+    "/v1/responses": OPENAI_RESPONSES,
     "/ui/chat/{provider}": UiMessageDoor(),
 }
 
 # The routes at which clients ask for the input tokens of a chat.
 COUNTS: Mapping[str, CountingDoor] = {
     "/v1/messages/count_tokens": ANTHROPIC,
+    "/v1/responses/input_tokens": OPENAI_RESPONSES,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -30,6 +31,7 @@ _OTHER_CHOICES = ("allowed_tools", "custom", "mcp")  # which OpenAI has beside f
 _NO_PARAMETERS = Raw(b'{"type":"object","properties":{}}')
 _MAX_STOPS = 16
 _MAX_STOP_CHARS = 1_000
+_SAME_NAMES: Mapping[str, str] = {}
 EFFORTS = get_args(Effort)
 
 
@@ -70,8 +72,11 @@ class _NamedBody(msgspec.Struct, gc=False):
 
 
 class _FormatBody(msgspec.Struct, gc=False):
+    """A format, with its schema in a field of its own, or its fields beside the type."""
+
     type: Literal["text", "json_object", "json_schema"]
     json_schema: Raw = ABSENT
+    name: Raw = ABSENT
 
 
 class _SchemaBody(msgspec.Struct, gc=False):
@@ -90,8 +95,12 @@ NUMBERS: dict[str, tuple[Any, float, float]] = {
 }
 
 
-def read_options(fields: OptionFields, settings: Settings) -> AnswerOptions:
+def read_options(
+    fields: OptionFields, settings: Settings, names: Mapping[str, str] = _SAME_NAMES
+) -> AnswerOptions:
     """The options of a body. Those that are not in CLIENT_PARAMETERS are ignored, valid or not.
+
+    `names` are those of fields that the body calls otherwise.
 
     Raises GatewayError `invalid_request` for the first value that is not valid or exceeds a limit,
     and `unsupported` for tools that are no functions.
@@ -105,16 +114,20 @@ def read_options(fields: OptionFields, settings: Settings) -> AnswerOptions:
         return NO_OPTIONS
     tools = _read_tools(given["tools"], settings) if "tools" in given else ()
     choice = given.get("tool_choice")
-    numbers = {name: read_number(name, given[name]) for name in NUMBERS if name in given}
+    numbers = {
+        name: read_number(name, given[name], names.get(name)) for name in NUMBERS if name in given
+    }
     parallel, output = given.get("parallel_tool_calls"), given.get("response_format")
+    format_name = names.get("response_format", "response_format")
+    effort_name = names.get("reasoning_effort", "reasoning_effort")
     stop, effort = given.get("stop"), given.get("reasoning_effort")
     return AnswerOptions(
         tools=tools,
         tool_choice=None if choice is None else _read_choice(choice, tools),
         parallel=None if parallel is None else decode_field(parallel, bool, "parallel_tool_calls"),
-        output=None if output is None else _read_output(output, settings),
+        output=None if output is None else _read_output(output, format_name, settings),
         stop=() if stop is None else read_stop(stop),
-        effort=None if effort is None else decode_field(effort, Effort, "reasoning_effort"),
+        effort=None if effort is None else decode_field(effort, Effort, effort_name),
         **numbers,
     )
 
@@ -133,13 +146,23 @@ def _read_tools(raw: Raw, limits: LimitOptions) -> tuple[Tool, ...]:
             )
         is_nested = not is_absent(tool.function)
         place = f"{place}.function" if is_nested else place
-        function = decode_field(tool.function if is_nested else body, _Function, place)
-        check_name(function.name, f"{place}.name")
-        if function.name in tools:
-            raise invalid(f"{place}.name", "is the name of another tool, too")
-        schema = read_schema(function.parameters, f"{place}.parameters", limits)
-        tools[function.name] = Tool(function.name, schema, function.description, function.strict)
+        add_tool(tools, read_function(tool.function if is_nested else body, place, limits), place)
     return tuple(tools.values())
+
+
+def read_function(raw: Raw, place: str, limits: LimitOptions) -> Tool:
+    """A function as it was sent. Its name is not checked."""
+    body = decode_field(raw, _Function, place)
+    schema = read_schema(body.parameters, f"{place}.parameters", limits)
+    return Tool(body.name, schema, body.description, body.strict)
+
+
+def add_tool(tools: dict[str, Tool], tool: Tool, place: str) -> None:
+    """Add a tool to those before it, by its name. Raises GatewayError `invalid_request`."""
+    check_name(tool.name, f"{place}.name")
+    if tool.name in tools:
+        raise invalid(f"{place}.name", "is the name of another tool, too")
+    tools[tool.name] = tool
 
 
 def _read_choice(raw: Raw, tools: tuple[Tool, ...]) -> ToolChoice | None:
@@ -159,14 +182,15 @@ def _read_choice(raw: Raw, tools: tuple[Tool, ...]) -> ToolChoice | None:
     return choice if tools else None
 
 
-def _read_output(raw: Raw, limits: LimitOptions) -> Output | None:
-    body = decode_field(raw, _FormatBody, "response_format")
+def _read_output(raw: Raw, place: str, limits: LimitOptions) -> Output | None:
+    body = decode_field(raw, _FormatBody, place)
     if body.type == "text":
         return None
     if body.type == "json_object":
         return JsonObject()
-    place = "response_format.json_schema"
-    given = decode_field(body.json_schema, _SchemaBody, place)
+    if is_absent(body.name):
+        raw, place = body.json_schema, f"{place}.json_schema"
+    given = decode_field(raw, _SchemaBody, place)
     check_name(given.name, f"{place}.name")
     if is_absent(given.schema):
         raise invalid(f"{place}.schema", "is absent")
@@ -194,12 +218,13 @@ def _depth(value: object) -> int:
     return (1 + max(map(_depth, inner), default=0)) if isinstance(value, dict | list) else 0
 
 
-def read_number(name: str, raw: Raw) -> Any:
+def read_number(name: str, raw: Raw, place: str | None = None) -> Any:
     """A number of `NUMBERS`."""
+    place = place or name
     kind, lowest, highest = NUMBERS[name]
-    number = decode_field(raw, kind, name)
+    number = decode_field(raw, kind, place)
     if not lowest <= number <= highest:
-        raise invalid(name, f"must be from {lowest} to {highest}")
+        raise invalid(place, f"must be from {lowest} to {highest}")
     return number
 
 
@@ -215,6 +240,5 @@ def read_stop(raw: Raw, place: str = "stop") -> tuple[str, ...]:
 
 
 def check_name(name: str, place: str) -> None:
-    """Raise GatewayError if a tool or a schema cannot have this name."""
     if not NAME.fullmatch(name):
         raise invalid(place, "must be 1 to 64 letters, digits, underscores or hyphens")

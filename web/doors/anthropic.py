@@ -30,10 +30,10 @@ from models import (
 )
 from streams.answer import Answer, AnswerPart
 from web.doors.anthropic_body import decode_messages
-from web.doors.anthropic_content import CALL_MARK
 from web.doors.anthropic_errors import error_object, to_anthropic
 from web.doors.anthropic_options import NAMES, MessageOptions
 from web.doors.base import EVENT_STREAM, DoorRequest, ErrorBody, Reply
+from web.doors.gateway_facts import gateway_facts
 from web.doors.state_token import write_state
 
 _encode = msgspec.json.Encoder().encode
@@ -124,7 +124,7 @@ class AnthropicEncoder:
             case Start() | Restart():
                 message = _message(self._reply, event.model, []) | _STOP_OF_START
                 message["usage"] = _usage_fields(None)
-                message["gateway"] = _facts(event, self._reply)
+                message["gateway"] = gateway_facts(event, self._reply)
                 return [_frame({"type": "message_start", "message": message})]
             case End():
                 delta = {
@@ -159,7 +159,7 @@ class AnthropicEncoder:
             frames += self._close()
             if piece.state and self._options.thinking != "disabled":
                 frames += self._enter(Reasoning, _THINKING)
-                signature = CALL_MARK + write_state(piece.state)
+                signature = write_state(piece.state, of_call=True)
                 frames.append(self._delta(type="signature_delta", signature=signature))
             frames += self._enter(ToolCallDelta, _tool_use(piece.id, piece.name or "", {}))
         if piece.arguments:
@@ -228,7 +228,7 @@ def _to_blocks(part: AnswerPart, options: MessageOptions) -> list[dict[str, Any]
             block = _tool_use(call_id, name, _to_input(arguments))
             if state is None or options.thinking == "disabled":
                 return [block]
-            return [_THINKING | {"signature": CALL_MARK + write_state(state)}, block]
+            return [_THINKING | {"signature": write_state(state, of_call=True)}, block]
         case _:
             assert_never(part)
 
@@ -269,16 +269,6 @@ def _usage_fields(usage: Usage | None) -> dict[str, Any]:
     return fields
 
 
-def _facts(event: Start | Restart | End, reply: Reply) -> dict[str, Any]:
-    """The `gateway` object, with Anthropic's names for what was dropped."""
-    facts: dict[str, Any] = {
-        "conversation_id": reply.identity.conversation_id,
-        "request_id": reply.identity.request_id,
-        **msgspec.structs.asdict(event),
-    }
-    if isinstance(event, End):
-        dropped = dict.fromkeys(NAMES.get(name, name) for name in event.dropped_params)
-        facts["dropped_params"] = (*dropped, *_options(reply).dropped)
-    if reply.is_demo:
-        facts["demo"] = True
-    return facts
+def _facts(end: End, reply: Reply) -> dict[str, Any]:
+    """The `gateway` object at the end, with Anthropic's names for what was dropped."""
+    return gateway_facts(end, reply, _options(reply).dropped, NAMES)

@@ -10,20 +10,17 @@ from msgspec import Raw
 from starlette.datastructures import Headers
 
 from configuration import Settings
-from models import Chat, Text, Turn
+from models import Chat, Turn
 from web.doors.anthropic_content import read_assistant, read_system, read_user
 from web.doors.anthropic_options import AnthropicFields, read_options
 from web.doors.base import DoorRequest
 from web.doors.json_fields import ABSENT, check_messages, decode_field, read_string
 from web.doors.on_break import read_on_break
+from web.doors.reminders import remind
 from web.json_scan import check_json
 
 _MAX_MODEL = 256  # characters of a name
 _SESSION = "X-Claude-Code-Session-Id"  # the conversation, of the one client that sends it
-# A system message among the others. Agents mark theirs like this in users' messages, too. As a part
-# of the system prompt it would change what comes before the whole conversation: vendors would find
-# nothing of it in their caches, and could not read their own thinking.
-_REMINDER = "<system-reminder>\n%s\n</system-reminder>"
 _SESSION_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -56,7 +53,7 @@ def decode_messages(body: bytes, settings: Settings, headers: Headers) -> DoorRe
         match message.role:
             case "system" if turns:
                 texts = read_system(message.content, place, settings)
-                turns.append(Turn("user", tuple(Text(_REMINDER % text) for text in texts)))
+                turns.append(Turn("user", tuple(map(remind, texts))))
             case "system":
                 system += read_system(message.content, place, settings)
             case "user":

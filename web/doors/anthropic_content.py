@@ -20,10 +20,8 @@ from web.doors.json_fields import (
     read_string,
     read_text,
 )
-from web.doors.state_token import read_state
+from web.doors.state_token import is_of_call, read_state
 
-# The signature of a thinking block that has the state of the call after it.
-CALL_MARK = "call."
 _MAX_ID = 2_000  # characters, as at the other doors
 _MAX_TITLE = 2_000
 
@@ -92,8 +90,8 @@ def read_assistant(raw: Raw, place: str, limits: LimitOptions) -> tuple[Part, ..
     for inner, block in _read_blocks(raw, place):
         if block.type in _THINKING:
             signature = _read_signature(block, inner, limits)
-            state = read_state(signature.removeprefix(CALL_MARK))
-            if signature.startswith(CALL_MARK):
+            state = read_state(signature)
+            if is_of_call(signature):
                 call_state = state
             elif state:
                 parts.append(Reasoning("", state))

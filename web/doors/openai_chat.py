@@ -29,6 +29,7 @@ from models import (
 )
 from streams.answer import Answer
 from web.doors.base import EVENT_STREAM, DoorRequest, ErrorBody, Reply
+from web.doors.gateway_facts import gateway_facts
 from web.doors.openai_chat_body import ChunkOptions, decode_chat
 from web.doors.openai_errors import error_object, to_openai
 from web.doors.state_token import write_state
@@ -125,7 +126,7 @@ class ChunkEncoder:
             case Start() | Restart():
                 self._name_model(event.model)
                 choice = {"index": 0, "delta": _NO_TEXT, "finish_reason": None}
-                return self._chunk([choice], gateway=_facts(event, self._reply))
+                return self._chunk([choice], gateway=gateway_facts(event, self._reply))
             case End():
                 return self._finish(event)
             case _:
@@ -148,8 +149,10 @@ class ChunkEncoder:
         """The last chunks. Usage has one without a choice if the request asked for that."""
         finish_reason = _finish_reason(end, is_refused=self._is_refused)
         choice = {"index": 0, "delta": {}, "finish_reason": finish_reason}
-        facts = {"usage": _usage(end.usage), "gateway": _facts(end, self._reply)}
-        if _options(self._reply).include_usage:
+        options = _options(self._reply)
+        gateway = gateway_facts(end, self._reply, options.dropped_params)
+        facts = {"usage": _usage(end.usage), "gateway": gateway}
+        if options.include_usage:
             return self._chunk([choice]) + self._chunk([], **facts) + _DONE
         return self._chunk([choice], **facts) + _DONE
 
@@ -189,27 +192,13 @@ def render_completion(answer: Answer, reply: Reply, created: int) -> bytes:
             "model": answer.end.model,
             "choices": [choice],
             "usage": _usage(answer.end.usage),
-            "gateway": _facts(answer.end, reply),
+            "gateway": gateway_facts(answer.end, reply, _options(reply).dropped_params),
         }
     )
 
 
 def _options(reply: Reply) -> ChunkOptions:
     return reply.options if isinstance(reply.options, ChunkOptions) else ChunkOptions()
-
-
-def _facts(event: Start | Restart | End, reply: Reply) -> dict[str, Any]:
-    """The `gateway` object of a chunk or a completion."""
-    facts = {
-        "conversation_id": reply.identity.conversation_id,
-        "request_id": reply.identity.request_id,
-        **msgspec.structs.asdict(event),
-    }
-    if isinstance(event, End):
-        facts["dropped_params"] = (*event.dropped_params, *_options(reply).dropped_params)
-    if reply.is_demo:
-        facts["demo"] = True
-    return facts
 
 
 def _finish_reason(end: End, *, is_refused: bool) -> str:

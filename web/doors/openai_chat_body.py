@@ -14,6 +14,7 @@ from models import NO_OPTIONS, Chat, GatewayError, Reasoning, Text, Turn
 from web.doors.answer_options import FIELDS, OptionFields, read_options
 from web.doors.base import DoorRequest
 from web.doors.content_parts import read_content
+from web.doors.hints import find_hints
 from web.doors.json_fields import (
     ABSENT,
     check_messages,
@@ -112,7 +113,7 @@ def decode_chat(body: bytes, settings: Settings, headers: Headers) -> DoorReques
     )
     usage = fields.stream_options is not None and bool(fields.stream_options.include_usage)
     model = read_string(fields.model, "model", _MAX_MODEL)
-    return DoorRequest(chat, is_stream, ChunkOptions(usage, _find_dropped(fields)), model)
+    return DoorRequest(chat, is_stream, ChunkOptions(usage, find_hints(fields, _HINTS)), model)
 
 
 def _check_supported(fields: _ChatBody) -> None:
@@ -128,15 +129,6 @@ def _check_supported(fields: _ChatBody) -> None:
     for name, problem in problems.items():
         if problem:
             raise GatewayError("unsupported", f"{name}: {problem}.", reason=name)
-
-
-def _find_dropped(fields: _ChatBody) -> tuple[str, ...]:
-    raws = {name: getattr(fields, name) for name in _HINTS}
-    return tuple(
-        name
-        for name, raw in raws.items()
-        if not is_absent(raw) and bytes(memoryview(raw)) not in _HINTS[name]
-    )
 
 
 def _read_messages(

@@ -13,13 +13,22 @@ from models import State
 # So that state that comes from elsewhere, such as a conversation that a client began with the
 # vendor itself, is recognised: no model is sent it.
 _PREFIX = "gw1."
+_OF_CALL = "gw1c."  # of a call, where a protocol has a field for the state of reasoning alone
 _FIELDS = tuple[str, str, str]
 
 
-def write_state(state: State) -> str:
-    """The state as a string that `read_state` reads."""
+def write_state(state: State, *, of_call: bool = False) -> str:
+    """The state as a string that `read_state` reads.
+
+    With `of_call` the string says that the state is that of the call which follows.
+    """
     data = msgspec.json.encode(msgspec.structs.astuple(state))
-    return _PREFIX + urlsafe_b64encode(data).decode()
+    return (_OF_CALL if of_call else _PREFIX) + urlsafe_b64encode(data).decode()
+
+
+def is_of_call(token: str) -> bool:
+    """Whether the string was written with `of_call`."""
+    return token.startswith(_OF_CALL)
 
 
 def read_state(token: str) -> State | None:
@@ -27,10 +36,11 @@ def read_state(token: str) -> State | None:
 
     A client may have changed it: its data is some JSON, and nothing more is known of it.
     """
-    if not token.startswith(_PREFIX):
+    prefix, dot, text = token.partition(".")
+    if prefix + dot not in (_PREFIX, _OF_CALL):
         return None
     try:
-        state = State(*msgspec.json.decode(urlsafe_b64decode(token[len(_PREFIX) :]), type=_FIELDS))
+        state = State(*msgspec.json.decode(urlsafe_b64decode(text), type=_FIELDS))
         msgspec.json.decode(state.data, type=Any)
     except (binascii.Error, ValueError, RecursionError):
         return None

@@ -28,7 +28,6 @@ from models import (
 from streams.failure import FailedAttempt, Failure
 from tests.clients.named_events import read_named
 from web.doors.anthropic import AnthropicDoor, AnthropicEncoder
-from web.doors.anthropic_content import CALL_MARK
 from web.doors.anthropic_options import MessageOptions
 from web.doors.base import Reply
 from web.doors.held import WholeEncoder
@@ -284,7 +283,7 @@ def test_state_of_a_call_is_a_thinking_block_before_it() -> None:
     assert thinking == {
         "type": "thinking",
         "thinking": "",
-        "signature": CALL_MARK + write_state(STATE),
+        "signature": write_state(STATE, of_call=True),
     }
     assert tool_use["id"] == "call_0"
 

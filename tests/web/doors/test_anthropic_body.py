@@ -26,7 +26,6 @@ from models import (
 from prompt_engineering import build_prompt
 from tests.clients.chat_bodies import DEFAULT_SETTINGS
 from web.doors.anthropic_body import decode_messages
-from web.doors.anthropic_content import CALL_MARK
 from web.doors.anthropic_options import MessageOptions
 from web.doors.base import DoorRequest
 from web.doors.state_token import write_state
@@ -236,7 +235,7 @@ def test_thinking_comes_back_with_its_state() -> None:
     blocks = [
         {"type": "thinking", "thinking": "Hm", "signature": write_state(STATE)},
         {"type": "text", "text": "Hi"},
-        {"type": "thinking", "thinking": "", "signature": CALL_MARK + write_state(STATE)},
+        {"type": "thinking", "thinking": "", "signature": write_state(STATE, of_call=True)},
         {"type": "tool_use", "id": "call_1", "name": "search", "input": {}},
         {"type": "tool_use", "id": "call_2", "name": "search", "input": {}},
     ]
