@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any
 
 from cluster.state_store import StateStore
 from configuration import ModelAlias
@@ -28,6 +28,7 @@ from providers.lineup import Lineup, Lineups
 from providers.model_names import AskedModel, ListedModel, ModelNames
 from providers.needs import find_needs
 from providers.policy import Blocked, arrange
+from providers.token_count import TokenCount
 from streams.deadline import CancelReason, ScopeCancelledError
 from streams.failure import Failure
 from streams.kept_chat import KeptChat, PromptBudget
@@ -35,19 +36,9 @@ from streams.off_loop import call_off_loop
 from telemetry.chat_record import ChatSink, reports_to
 from telemetry.chat_recorder import ChatRecorder
 
-_TEST_MESSAGE = "Answer with the word OK."
-_NO_COUNT = "The provider has no call that counts tokens."
 _CHECK_WAIT_SECONDS = 2.0  # a check that takes longer goes on in the background
 
 _logger = logging.getLogger("gateway.chat")
-
-
-class TokenCount(NamedTuple):
-    """The input tokens of a chat, and the model that they were counted for."""
-
-    tokens: int
-    provider: str
-    model: str
 
 
 class Gateway:
@@ -146,7 +137,7 @@ class Gateway:
                 _logger.warning("tokens were not counted", extra={"context": context})
                 raise Failure(error, provider=name, model=model) from error
         if tokens is None:
-            raise GatewayError("not_found", _NO_COUNT, provider=name, model=model)
+            raise GatewayError("not_found", "The provider counts no tokens.", provider=name)
         return TokenCount(tokens, name, model)
 
     async def check_health(self, name: str, *, deep: bool = False) -> dict[str, Any]:
@@ -170,7 +161,7 @@ class Gateway:
             if wait > 0:
                 raise GatewayError("rate_limited", provider=name, retry_after=wait)
             self._deep_checks[name] = now
-            await _check(provider, _TEST_MESSAGE)
+            await _check(provider, "Answer with the word OK.")
         elif provider.health.is_stale(self._health_cache_seconds):
             check = self._checks.get(name)
             if check is None or check.done():
@@ -268,8 +259,8 @@ async def _check(provider: BaseProvider, test_message: str | None) -> None:
         provider.health.checked()
 
 
-_REFUSING = "The newest chats were refused."
-_STATE_MESSAGES = {
+_MESSAGES = {
+    "REFUSING": "The newest chats were refused.",
     "OK": "The provider answers.",
     "DEGRADED": "Some of the newest requests failed.",
     "ERROR": "The newest requests failed.",
@@ -284,7 +275,7 @@ def _report(name: str, models: tuple[str, ...], health: ProviderHealth) -> dict[
     return {
         "status": health.state,
         "provider": name,
-        "message": _REFUSING if health.is_refusing else _STATE_MESSAGES[health.state],
+        "message": _MESSAGES["REFUSING" if health.is_refusing else health.state],
         "model": {"default": default, "fallback": fallback},
         "breaker": None,
         "metrics": {"responseTime": health.mean_seconds, "success_rate": health.success_rate},

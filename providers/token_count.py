@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from models import GatewayError
 from providers.model_check import Fetch, is_no_such_call
+
+
+class TokenCount(NamedTuple):
+    """The input tokens of a chat, and the model that they were counted for."""
+
+    tokens: int
+    provider: str
+    model: str
 
 
 async def count_tokens(fetch: Fetch, field: str) -> int | None:

@@ -223,7 +223,7 @@ async def test_vendor_counts_the_tokens(tmp_path: Path) -> None:
 async def test_provider_that_cannot_count_has_no_such_page(tmp_path: Path) -> None:
     """In OpenAI's shape."""
     async with open_world(tmp_path, "groq") as world:
-        with pytest.raises(openai.NotFoundError, match="counts tokens"):
+        with pytest.raises(openai.NotFoundError, match="counts no tokens"):
             await world.responses.input_tokens.count(model="groq", input="one")
 
 
