@@ -25,7 +25,7 @@ from web.openapi_examples import (
     make_error,
     make_frames,
 )
-from web.openapi_messages import COUNT_TOKENS, MESSAGES
+from web.openapi_messages import COUNT_TOKENS, MESSAGES, messages_schemas
 from web.openapi_openai import CHAT_COMPLETIONS, openai_schemas
 from web.openapi_responses import INPUT_TOKENS, RESPONSES, responses_schemas
 from web.openapi_ui_message import UI_CHAT, ui_message_schemas
@@ -232,8 +232,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
     """The app's OpenAPI document, with the schemas that its routes refer to."""
     document = app.openapi_schema or FastAPI.openapi(app)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    described = chat_schemas(REF) | openai_schemas() | responses_schemas() | ui_message_schemas()
-    schemas.update(described | {"Error": _ERROR_SCHEMA})
+    schemas.update(chat_schemas(REF) | {"Error": _ERROR_SCHEMA})
+    schemas.update(openai_schemas() | responses_schemas())
+    schemas.update(messages_schemas() | ui_message_schemas())
     return document
 
 

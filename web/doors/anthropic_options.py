@@ -18,7 +18,8 @@ from models import (
     Tool,
     ToolChoice,
 )
-from web.doors.answer_options import check_name, read_number, read_schema, read_stop
+from web.doors.answer_options import add_tool, read_number, read_schema, read_stop
+from web.doors.hints import find_hints
 from web.doors.json_fields import ABSENT, decode_field, invalid, is_absent
 from web.json_scan import over_limit
 
@@ -40,7 +41,13 @@ _SERVER_TOOLS = (
     "web_fetch_",
     "web_search_",
 )
-_HINTS = ("container", "context_management", "inference_geo", "mcp_servers", "top_k")
+_HINTS: Mapping[str, tuple[bytes, ...]] = {
+    "container": (),
+    "context_management": (),
+    "inference_geo": (),
+    "mcp_servers": (b"[]",),
+    "top_k": (),
+}
 
 # A budget of thinking in tokens that is less than this, as an effort.
 _BUDGETS: tuple[tuple[int, Effort], ...] = ((4_000, "low"), (16_000, "medium"))
@@ -115,7 +122,7 @@ def read_options(
     """
     allowed = settings.client_parameters
     has_tools = "tools" in allowed and not is_absent(fields.tools)
-    tools, dropped = _read_tools(fields.tools, settings) if has_tools else ((), [])
+    tools, server_tools = _read_tools(fields.tools, settings) if has_tools else ((), [])
     choice, parallel = _read_choice(fields.tool_choice, tools) if has_tools else (None, None)
     thinking = decode_field(fields.thinking, _Thinking | None, "thinking")
     config = decode_field(fields.output_config, _OutputConfig | None, "output_config")
@@ -137,8 +144,8 @@ def read_options(
         effort=effort if "reasoning_effort" in allowed else None,
         **numbers,
     )
-    dropped += [name for name in _HINTS if not is_absent(getattr(fields, name))]
-    return options, MessageOptions(_find_display(thinking), stops, tuple(dropped))
+    dropped = (*server_tools, *find_hints(fields, _HINTS))
+    return options, MessageOptions(_find_display(thinking), stops, dropped)
 
 
 def _read_tools(raw: Raw, settings: Settings) -> tuple[tuple[Tool, ...], list[str]]:
@@ -156,11 +163,8 @@ def _read_tools(raw: Raw, settings: Settings) -> tuple[tuple[Tool, ...], list[st
                 raise GatewayError("unsupported", f"{place}: {problem}.", reason="tools")
             dropped.append(place)
             continue
-        check_name(tool.name, f"{place}.name")
-        if tool.name in tools:
-            raise invalid(f"{place}.name", "is the name of another tool, too")
         schema = read_schema(tool.input_schema, f"{place}.input_schema", settings)
-        tools[tool.name] = Tool(tool.name, schema, tool.description, tool.strict)
+        add_tool(tools, Tool(tool.name, schema, tool.description, tool.strict), place)
     return tuple(tools.values()), dropped
 
 
