@@ -1,116 +1,118 @@
 // The chat page: puts its parts together, and does what the reader asks of them.
 
-import { closeForgotten } from "./chat/answer.js";
+import { listenForMoves, readAddress, writeAddress } from "./address.js";
 import { Chats } from "./chat/chats.js";
-import { addTurn, dropFrom, newConversation, requestBody, toMarkdown } from "./chat/conversation.js";
 import { curlCommand } from "./chat/curl.js";
+import { Database } from "./chat/database.js";
+import { Desk } from "./chat/desk.js";
+import { Disk } from "./chat/disk.js";
+import { dropDraft, keepDraft, readDraft } from "./chat/drafts.js";
 import { chatUrl, gatewayKey, keepGatewayKey } from "./chat/gateway.js";
-import { openStore } from "./chat/store.js";
+import { Library } from "./chat/library.js";
+import { Presets } from "./chat/presets.js";
+import { findRefusal } from "./chat/request.js";
+import { Search } from "./chat/search.js";
+import { Tabs } from "./chat/tabs.js";
+import { Keeping } from "./keeping.js";
 import { announce } from "./view/announcer.js";
-import { copy } from "./view/clipboard.js";
+import { compare } from "./view/compare.js";
 import { Composer } from "./view/composer.js";
-import { askText, confirm, showKeys } from "./view/dialogs.js";
-import { download, fileName } from "./view/download.js";
+import { startData } from "./view/data.js";
+import { askText, showKeys } from "./view/dialogs.js";
 import { closeOnPhone, startDrawer, toggleDrawer } from "./view/drawer.js";
 import { find } from "./view/elements.js";
-import { describeFailure } from "./view/notices.js";
 import { keepPage, offerToInstall } from "./view/install.js";
+import { askInstructions } from "./view/instructions.js";
+import { describeFailure } from "./view/notices.js";
+import { describeRefusal, openingNotice, showStorage } from "./view/storage_notice.js";
 import { Picker } from "./view/picker.js";
+import { startSettings } from "./view/settings.js";
 import { listenForKeys } from "./view/shortcuts.js";
 import { Sidebar } from "./view/sidebar.js";
-import { startSettings } from "./view/settings.js";
 import { startTheme } from "./view/theme.js";
 import { Thread } from "./view/thread.js";
 import { say } from "./words.js";
 
-const store = await openStore();
-const chats = new Chats(store, showChange);
-const thread = new Thread(find("thread"), { edit, retry: again, curl, askForKey, newChat, otherProvider });
-const composer = new Composer({ onAsk: ask, onStop: stop });
 const picker = new Picker();
-const sidebar = new Sidebar({ open, rename, remove, export: exportAs, copyId });
-let conversation = newConversation(picker.provider);
+const limits = () => picker.limits;
+const tabs = new Tabs();
+const disk = new Disk(new Database());
+const library = new Library({ disk, tabs, onChange: noteChange });
+const chats = new Chats({ library, tabs, limits, onChange: noteRunning });
+const desk = new Desk({ library, chats, limits, onChange: showDesk });
+const presets = new Presets(disk);
+const search = new Search(library);
+const keeping = new Keeping({ library, presets, onRemove: stopAll });
+const composer = new Composer({ onAsk: ask, onStop: stop, onDraft: (draft) => keepDraft(draftId(), draft), limits });
+const thread = new Thread(find("thread"), {
+  edit: (turn, text) => follow(desk.edit(turn, picker.provider, text)),
+  retry: again,
+  goOn: (turn) => follow(desk.goOn(turn, picker.provider)),
+  curl: (turn) => curlCommand(chatUrl(turn.answer.provider), desk.requestOf(turn), gatewayKey() !== ""),
+  choose: (id) => desk.choose(id),
+  compare: compareAnswers,
+  askForKey,
+  newChat,
+  otherProvider: (provider) => picker.findOther(provider),
+  providers: () => picker.providers,
+  refusal: findRefusalWords,
+});
+const sidebar = new Sidebar({
+  open,
+  find: (words) => search.find(words),
+  rename: (id) => keeping.rename(id),
+  pin: (id) => keeping.pin(id),
+  instruct,
+  export: (id) => keeping.export(id),
+  copyId: (id) => keeping.copyId(id),
+  remove: (id) => keeping.remove(id),
+});
 
 // --- asking ------------------------------------------------------------------------------------------
 
 /** Asks, and returns whether that was possible. */
 function ask(text, images) {
-  if (picker.problem) {
-    composer.say(picker.problem);
+  const refusal = picker.problem ?? (desk.state === "open" ? findRefusalWords(text, images) : say("open.wait"));
+  if (refusal) {
+    composer.say(refusal);
     return false;
   }
-  const turn = addTurn(conversation, text, images);
-  find("welcome").hidden = true;
-  thread.add(turn);
-  answer(turn);
+  dropDraft(draftId());
+  follow(desk.ask(picker.provider, { text, images }));
+  writeAddress(desk.id, { replaces: true });
   return true;
 }
 
-/** Has the last answer given anew, by another provider if one is named. */
+function findRefusalWords(text, images) {
+  const refusal = findRefusal({ text, images }, picker.limits, desk.conversation?.systemPrompt);
+  return refusal && describeRefusal(refusal);
+}
+
+/** Has an answer given anew, by another provider if one is named. */
 function again(turn, provider = null) {
-  if (provider) conversation.provider = picker.provider = provider;
-  return edit(turn, turn.text);
+  if (provider) picker.provider = provider;
+  return follow(desk.again(turn, picker.provider));
 }
 
-function otherProvider(provider) {
-  return picker.findOther(provider);
-}
-
-/** Puts an earlier question another way, and goes on from there; an answer that is still coming is stopped. */
-async function edit(turn, text) {
-  const edited = conversation;
-  await chats.stop(edited);
-  dropFrom(edited, turn);
-  if (edited === conversation) await askAnew(text, turn.images);
-}
-
-function askAnew(text, images) {
-  const turn = addTurn(conversation, text, images);
-  showConversation();
-  return answer(turn);
-}
-
-async function answer(turn) {
-  const asked = conversation;
-  asked.provider = picker.provider || asked.provider; // what the reader sees is what is asked
+/** Goes along with an answer that was asked for, until it is over. */
+async function follow(over) {
+  const { id } = desk;
   picker.remember();
-  location.hash = asked.id;
   thread.follow();
-  const over = chats.ask(asked, turn);
-  composer.setRunning(true);
-  await showList();
-  await over;
-  composer.setRunning(chats.isRunning(conversation));
-  await showList();
+  const answer = await over;
   picker.refresh();
-  if (turn.answer.error?.code === "unauthorized" && asked === conversation) await askForKey(turn);
+  if (answer.error?.code === "unauthorized" && id === desk.id) await askForKey(desk.turns.find(isOf(answer)));
 }
+
+const isOf = (answer) => (turn) => turn.answer?.id === answer.id;
 
 function stop() {
-  chats.stop(conversation);
+  desk.stop();
 }
 
-function showChange(changed, turn) {
-  thread.change(changed, turn);
-  if (changed === conversation) announceState(turn.answer);
+function stopAll(ids) {
+  for (const id of ids) chats.stop(id);
 }
-
-let announced = null;
-
-/** Says when an answer begins and how it ends, each once. */
-function announceState(answer) {
-  const words = describeState(answer);
-  if (words && words !== announced) announce(words);
-  announced = words;
-}
-
-function describeState(answer) {
-  if (answer.state === "waiting") return null;
-  if (answer.state === "failed") return say("said.failed", { message: describeFailure(answer) });
-  return say(answer.state === "streaming" && answer.restart ? "said.restarted" : `said.${answer.state}`);
-}
-
-// --- the gateway's key -------------------------------------------------------------------------------
 
 async function askForKey(turn = null) {
   const fault = turn && gatewayKey() ? say("key.refused") : null;
@@ -121,70 +123,114 @@ async function askForKey(turn = null) {
   if (turn && key) again(turn);
 }
 
-function curl(turn) {
-  return curlCommand(chatUrl(turn.answer.provider), requestBody(conversation, turn), gatewayKey() !== "");
+function compareAnswers(turn) {
+  const answers = turn.versions.answer.ids.map((id) => desk.conversation.nodes[id]);
+  compare(answers, turn.answer.id, (id) => desk.choose(id));
+}
+
+// --- what is shown -----------------------------------------------------------------------------------
+
+let drawnId = null;
+let announced = {};
+
+function noteChange({ ids, isListChanged }) {
+  desk.noteChange(ids);
+  if (ids.includes(desk.id) && desk.state === "open") showConversation();
+  if (isListChanged) showList();
+}
+
+function noteRunning(id) {
+  if (id === desk.id && desk.state === "open") showConversation();
+  showList();
+}
+
+function showDesk() {
+  find("welcome").hidden = !desk.isNew;
+  if (desk.id !== drawnId) showDraft();
+  drawnId = desk.id;
+  if (desk.state === "open") showConversation();
+  else if (desk.state === "removed") leaveRemoved();
+  else thread.showNotice(openingNotice(desk, () => open(desk.id)));
+  showList();
+}
+
+/** What is written before the page is ready is not lost for an older draft. */
+function showDraft() {
+  const draft = readDraft(draftId());
+  composer.showDraft(drawnId === null && composer.text ? { ...draft, text: composer.text } : draft);
+}
+
+function showConversation() {
+  const { conversation, turns, id, isRunning } = desk;
+  find("welcome").hidden = !desk.isNew;
+  find("instructions").setAttribute("aria-pressed", String(Boolean(conversation.systemPrompt)));
+  if (thread.key !== id) picker.provider = conversation.provider;
+  const isOther = thread.show(id, turns);
+  composer.setRunning(isRunning);
+  announceState(turns.at(-1)?.answer, { isQuiet: isOther && !isRunning });
+  if (!document.hidden) desk.markSeen();
+}
+
+function showList() {
+  sidebar.show(library.list(), { current: desk.id, isRunning: (id) => chats.isRunning(id) });
+  showStorage(find("forgetful"), library.problem, library.isListed);
+  document.title = [desk.conversation?.title, say("name")].filter(Boolean).join(" · ");
+}
+
+/** Says when an answer begins and how it ends, each once. */
+function announceState(answer, { isQuiet }) {
+  const words = answer ? describeState(answer) : null;
+  if (words && !isQuiet && (announced.id !== answer.id || announced.words !== words)) announce(words);
+  announced = { id: answer?.id, words };
+}
+
+function describeState(answer) {
+  if (answer.state === "waiting") return null;
+  if (answer.state === "failed") return say("said.failed", { message: describeFailure(answer) });
+  return say(answer.state === "streaming" && answer.restart ? "said.restarted" : `said.${answer.state}`);
 }
 
 // --- conversations -----------------------------------------------------------------------------------
 
-async function showList() {
-  sidebar.show(await store.list(), conversation.id);
-  document.title = [conversation.title, say("name")].filter(Boolean).join(" · ");
-}
+const draftId = () => (desk.isNew ? null : desk.id);
 
-function showConversation() {
-  find("welcome").hidden = conversation.turns.length > 0;
-  thread.show(conversation);
-  picker.provider = conversation.provider;
-  composer.setRunning(chats.isRunning(conversation));
-}
-
-async function open(id) {
-  const found = chats.running(id) ?? (await store.load(id));
-  if (!found) return newChat();
-  if (!chats.isRunning(found)) for (const turn of found.turns) closeForgotten(turn.answer);
-  conversation = found;
-  location.hash = id;
-  showConversation();
-  await showList();
+function open(id) {
+  writeAddress(id);
   closeOnPhone();
+  return show(id);
 }
 
-async function newChat() {
-  conversation = newConversation(picker.provider);
-  history.replaceState(null, "", location.pathname);
-  showConversation();
-  await showList();
+/** Shows what the address names. */
+async function show(id) {
+  if (id === desk.id && desk.state === "open") return;
+  if (!id) desk.begin(picker.provider);
+  else if (!(await desk.open(id))) {
+    writeAddress("", { replaces: true });
+    desk.begin(picker.provider);
+  }
+}
+
+function newChat() {
+  desk.begin(picker.provider);
+  writeAddress("");
   closeOnPhone();
   composer.focus();
 }
 
-async function rename({ id, title }) {
-  const renamed = await askText(say("conversation.rename.title"), { value: title });
-  if (!renamed) return;
-  const found = id === conversation.id ? conversation : (chats.running(id) ?? (await store.load(id)));
-  found.title = renamed;
-  await store.save(found);
-  await showList();
+function leaveRemoved() {
+  announce(say("conversation.removed"));
+  desk.begin(picker.provider);
+  writeAddress("", { replaces: true });
 }
 
-async function remove({ id, title }) {
-  if (!(await confirm(say("conversation.delete.question", { title }), { yes: say("conversation.delete") }))) return;
-  chats.forget(id);
-  await store.remove(id);
-  announce(say("conversation.deleted"));
-  if (id === conversation.id) await newChat();
-  else await showList();
-}
-
-async function exportAs(id) {
-  const found = chats.running(id) ?? (await store.load(id));
-  download(fileName(found.title), toMarkdown(found));
-}
-
-async function copyId(id) {
-  const found = chats.running(id) ?? (await store.load(id));
-  announce(say((await copy(found.conversationId ?? "")) ? "conversation.id_copied" : "copied.not"));
+async function instruct(id) {
+  const found = id === desk.id ? desk.conversation : await library.load(id).catch(() => null);
+  if (!found) return announce(say("open.unreadable"));
+  const systemPrompt = await askInstructions(found.systemPrompt, presets);
+  if (systemPrompt === null) return;
+  const change = (conversation) => ({ ...conversation, systemPrompt });
+  if (id === desk.id) desk.change(change);
+  else library.change(id, change);
 }
 
 // --- start -------------------------------------------------------------------------------------------
@@ -192,22 +238,36 @@ async function copyId(id) {
 startTheme();
 startDrawer();
 offerToInstall();
-startSettings({ onFacts: () => thread.show(conversation) });
+startSettings({ onFacts: () => thread.redraw() });
+startData(keeping);
 find("new-chat").addEventListener("click", newChat);
 find("new-chat-small").addEventListener("click", newChat);
+find("instructions").addEventListener("click", () => desk.state === "open" && instruct(desk.id));
 find("show-keys").addEventListener("click", showKeys);
 find("gateway-key").addEventListener("click", () => askForKey());
 find("keys-close").addEventListener("click", () => find("keys").close());
-find("forgetful").hidden = store.isLasting;
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address names the conversation, and nothing within it
+  composer.focus();
+});
 for (const idea of document.querySelectorAll(".idea")) {
   idea.addEventListener("click", () => composer.fill(idea.textContent.trim()));
 }
-addEventListener("hashchange", () => location.hash.slice(1) !== conversation.id && open(location.hash.slice(1)));
+listenForMoves(show);
 listenForKeys({ newChat, stop, showKeys, toggleList: toggleDrawer, focusQuestion: () => composer.focus() });
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) library.save();
+  else desk.markSeen();
+});
+addEventListener("pagehide", () => {
+  chats.leave();
+  library.save();
+});
 
+library.start().then(() => (document.body.dataset.listed = ""));
 await picker.refresh();
-if (location.hash) await open(location.hash.slice(1));
-else await newChat();
+show(readAddress() ?? "");
+composer.focus();
 document.body.dataset.ready = "";
 composer.sendWhatWaits();
 keepPage();

@@ -31,3 +31,8 @@ export function soon(seconds) {
 
 /** Milliseconds as seconds, in the language's notation. */
 export const seconds = (milliseconds) => hundredths.format(milliseconds / 1000);
+
+const lists = new Intl.ListFormat(language);
+
+/** Several things in a sentence. */
+export const list = (parts) => lists.format(parts);

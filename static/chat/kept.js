@@ -6,7 +6,7 @@ const forgotten = new Map();
 const keeper = (open) => ({
   get(name) {
     try {
-      return open().getItem(name);
+      return forgotten.get(name) ?? open().getItem(name);
     } catch {
       return forgotten.get(name) ?? null;
     }
@@ -15,8 +15,18 @@ const keeper = (open) => ({
   set(name, value) {
     try {
       open().setItem(name, value);
+      forgotten.delete(name);
     } catch {
       forgotten.set(name, value);
+    }
+  },
+
+  remove(name) {
+    forgotten.delete(name);
+    try {
+      open().removeItem(name);
+    } catch {
+      // it is not kept
     }
   },
 });

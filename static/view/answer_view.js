@@ -5,7 +5,8 @@ import { visibleText } from "../text/invisible.js";
 import { make } from "./elements.js";
 import { showFacts } from "./facts.js";
 import { GrowingMarkdown } from "./growing_markdown.js";
-import { showEnding, showRestart } from "./notices.js";
+import { showEnding, showRestart, showSent } from "./notices.js";
+import { focusVersions, showVersions } from "./versions.js";
 import { say } from "../words.js";
 
 export class AnswerView {
@@ -14,7 +15,7 @@ export class AnswerView {
   #markdown;
   #answer;
   #actions;
-  #restart = null;
+  #restart = null; // the one that is shown, as text: the same may come again, from another tab
   #tick = null;
 
   /** `actions` are what can be done with the answer: see notices.js and facts.js. */
@@ -24,6 +25,7 @@ export class AnswerView {
     const thoughts = make("div", { class: "thoughts", dir: "auto" });
     const thought = make("summary", {});
     this.#parts = {
+      sent: make("div", { class: "notices" }),
       notices: make("div", { class: "notices" }),
       thinking: make("details", { class: "thinking", hidden: true }, thought, thoughts),
       thought,
@@ -31,20 +33,39 @@ export class AnswerView {
       text: make("div", { class: "markdown" }),
       waiting: make("p", { class: "waiting" }, make("span", { class: "pulse" }), " ", say("answer.waiting")),
       problem: make("div", { class: "problems" }),
+      versions: make("div", { class: "versions", hidden: true }),
       facts: make("footer", { class: "facts", hidden: true }),
     };
-    const { notices, thinking, text, waiting, problem, facts } = this.#parts;
+    const { sent, notices, thinking, text, waiting, problem, versions, facts } = this.#parts;
     this.#markdown = new GrowingMarkdown(text, () => this.#close());
     const heading = make("h2", { class: "visually-hidden" }, say("answer"));
-    this.element = make("article", { class: "answer" }, heading, notices, thinking, text, waiting, problem, facts);
+    const shown = [sent, notices, thinking, text, waiting, problem, versions, facts];
+    this.element = make("article", { class: "answer" }, heading, ...shown);
     this.element.setAttribute("aria-busy", "true");
-    this.draw();
+    this.#draw();
   }
 
   /** Shows what has changed since the last time. */
-  draw() {
+  draw(answer) {
+    if (answer === this.#answer) return;
+    this.#answer = answer;
+    this.#draw();
+  }
+
+  /** Shows which of the versions of the answer this is. */
+  showVersions(versions) {
+    const { choose, compare } = this.#actions;
+    showVersions(this.#parts.versions, versions, { onChoose: choose, onCompare: compare });
+  }
+
+  focusVersions() {
+    focusVersions(this.#parts.versions);
+  }
+
+  #draw() {
     const answer = this.#answer;
-    if (answer.restart !== this.#restart) this.#begin(answer.restart);
+    if (answer.sent?.leftOut) showSent(answer.sent.leftOut, this.#parts.sent);
+    if (answer.restart && JSON.stringify(answer.restart) !== this.#restart) this.#begin(answer.restart);
     this.#growThoughts(answer.reasoning);
     this.#markdown.show(answer.text, { isLast: !isOpen(answer) });
     this.#parts.waiting.hidden = answer.state !== "waiting";
@@ -53,7 +74,7 @@ export class AnswerView {
   }
 
   #begin(restart) {
-    this.#restart = restart;
+    this.#restart = JSON.stringify(restart);
     this.#markdown.reset();
     this.#parts.thoughts.replaceChildren();
     showRestart(restart, this.#parts.notices);

@@ -12,13 +12,16 @@ export class Composer {
   #send = find("send");
   #stop = find("stop");
   #note = find("ask-note");
-  #images = new Images(find("attached"), (words) => this.say(words));
+  #images;
+  #onDraft;
 
   /**
    * `onAsk(text, images)` gets what is to be sent, and returns whether it is taken; `onStop()` is called by the stop
-   * button.
+   * button, `onDraft({text, images})` whenever what is not sent yet has changed. `limits()` are those of the gateway.
    */
-  constructor({ onAsk, onStop }) {
+  constructor({ onAsk, onStop, onDraft, limits }) {
+    this.#onDraft = onDraft;
+    this.#images = new Images(find("attached"), { limits, say: (words) => this.say(words), onChange: () => this.#keep() });
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#ask(onAsk);
@@ -50,6 +53,18 @@ export class Composer {
     this.#form.requestSubmit();
   }
 
+  get text() {
+    return this.#area.value;
+  }
+
+  /** What was written, and not sent, in the conversation that is open now. */
+  showDraft({ text, images }) {
+    this.#images.attached = images;
+    this.#area.value = text;
+    fitHeight(this.#area);
+    this.say("");
+  }
+
   /** Puts the words in place of what is written. */
   fill(text) {
     this.#area.value = text;
@@ -72,6 +87,11 @@ export class Composer {
   #change() {
     fitHeight(this.#area);
     this.say("");
+    this.#keep();
+  }
+
+  #keep() {
+    this.#onDraft({ text: this.#area.value, images: this.#images.attached });
   }
 
   /** The stop button takes the place of the send button: the second of two quick clicks is not meant for it. */

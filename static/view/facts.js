@@ -1,6 +1,7 @@
 // The line under an answer: what can be done with it, whether a fallback gave it, and what the gateway knows about it.
 
 import { say, seconds } from "../words.js";
+import { againButton } from "./again.js";
 import { copy, copyButton } from "./clipboard.js";
 import { announce } from "./announcer.js";
 import { icon, iconButton, make } from "./elements.js";
@@ -61,7 +62,7 @@ function requestButton(id) {
   );
 }
 
-function buttons({ text, state }, { retry, curl }, list) {
+function buttons({ text, state, provider }, { retry, curl, providers }, list) {
   const more = iconButton("info", say("facts.show"), () => show(list.hidden));
   const show = (isShown) => {
     list.hidden = !isShown;
@@ -73,6 +74,10 @@ function buttons({ text, state }, { retry, curl }, list) {
     { class: "actions" },
     text ? copyButton(say("answer.copy"), () => text) : null,
     state === "whole" ? iconButton("retry", say("answer.again"), () => retry(), { class: "quiet again" }) : null,
+    againButton(
+      providers().filter((name) => name !== provider),
+      retry,
+    ),
     copyButton(say("answer.copy_curl"), curl, "terminal"),
     more,
   );

@@ -1,28 +1,38 @@
 // Images that are attached to a question: by button, drop or paste; shown small until it is sent.
 
 import { iconButton, make } from "./elements.js";
-import { say } from "../words.js";
+import { preparePicture } from "./pictures.js";
+import { list, say } from "../words.js";
 
 const MEDIA_TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp"]; // what the gateway takes
 
 export class Images {
   #strip;
-  #onRefused;
+  #limits;
+  #say;
+  #onChange;
   #attached = [];
 
-  /** `onRefused(words)` is called with what is to be said of files that are not taken. */
-  constructor(strip, onRefused) {
+  /**
+   * `say(words)` is called with what is to be said of files that are not taken, `onChange()` when what is attached has
+   * changed. `limits()` are those of the gateway, null if unknown.
+   */
+  constructor(strip, { limits, say: report, onChange }) {
     this.#strip = strip;
-    this.#onRefused = onRefused;
+    this.#limits = limits;
+    this.#say = report;
+    this.#onChange = onChange;
   }
 
   /** Takes the images among these files, and says what it does not take. */
   async attach(files) {
+    const most = this.#limits()?.max_image_bytes;
     const images = [...files].filter(({ type }) => MEDIA_TYPES.includes(type));
-    const refused = [...files].filter(({ type }) => !MEDIA_TYPES.includes(type)).map(({ name }) => name);
-    this.#onRefused(refused.length ? say("ask.refused", { names: refused.join(", ") }) : "");
-    this.#attached.push(...(await Promise.all(images.map(readImage))));
-    this.#show();
+    const others = [...files].filter(({ type }) => !MEDIA_TYPES.includes(type));
+    const prepared = await Promise.all(images.map((file) => preparePicture(file, most)));
+    const unread = images.filter((_, index) => !prepared[index]);
+    this.#say(describe({ others, unread }));
+    this.#set([...this.#attached, ...prepared.filter(Boolean)]);
   }
 
   get isEmpty() {
@@ -33,10 +43,20 @@ export class Images {
     return this.#attached;
   }
 
+  /** What was attached to a question that is not sent yet. */
+  set attached(images) {
+    this.#attached = images;
+    this.#show();
+  }
+
   /** None is attached any more. */
   clear() {
-    this.#attached = [];
-    this.#show();
+    this.#set([]);
+  }
+
+  #set(images) {
+    this.attached = images;
+    this.#onChange();
   }
 
   #show() {
@@ -47,18 +67,17 @@ export class Images {
   #thumbnail(image) {
     const picture = make("img", { src: `data:${image.mediaType};base64,${image.data}`, alt: image.name });
     const remove = iconButton("close", say("ask.remove", { name: image.name }), () => {
-      this.#attached = this.#attached.filter((other) => other !== image);
-      this.#show();
+      this.#set(this.#attached.filter((other) => other !== image));
     });
     return make("li", {}, picture, remove);
   }
 }
 
-function readImage(file) {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve({ mediaType: file.type, data: reader.result.split(",", 2)[1], name: file.name });
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(file);
-  });
+function describe({ others, unread }) {
+  const names = (files) => list(files.map(({ name }) => name));
+  const parts = [
+    others.length ? say("ask.refused", { names: names(others) }) : "",
+    unread.length ? say("ask.unread", { names: names(unread) }) : "",
+  ];
+  return parts.filter(Boolean).join(" ");
 }

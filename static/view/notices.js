@@ -1,6 +1,7 @@
 // How an answer went wrong, in plain words and in its place, with what helps. The text that came before stays where it is.
 
-import { say, soon } from "../words.js";
+import { canContinue } from "../chat/answer.js";
+import { list, say, soon } from "../words.js";
 import { copyButton } from "./clipboard.js";
 import { icon, make } from "./elements.js";
 import { describeProblem } from "./problems.js";
@@ -19,8 +20,19 @@ export function showRestart({ from, to, reason, partialChars }, place) {
   place.replaceChildren(make("div", { class: "notice" }, icon("retry"), make("div", {}, words, details)));
 }
 
+/** Says that not all of the conversation was sent with the question. */
+export function showSent({ turns, images, shortened }, place) {
+  const parts = [
+    turns && say("sent.turns", { count: turns }),
+    images && say("sent.images", { count: images }),
+    shortened && say("sent.shortened", { count: shortened }),
+  ].filter(Boolean);
+  const words = say("sent.left_out", { parts: list(parts) });
+  place.replaceChildren(make("p", { class: "notice" }, icon("info"), make("span", {}, words)));
+}
+
 /**
- * Says how the answer ended, where it did not simply end well. `actions` are what may help: `retry(provider)`, `edit()`,
+ * Says how the answer ended, where it did not simply end well. `actions` are what may help: `retry(provider)`, `goOn()`, `edit()`,
  * `askForKey()`, `newChat()`, and `otherProvider()`, which names one that may answer instead.
  */
 export function showEnding(answer, place, actions) {
@@ -33,13 +45,17 @@ export const describeFailure = ({ error, provider, text }) =>
 
 function describeEnding(answer, actions) {
   if (answer.state === "failed") return [failure(answer, actions)];
-  if (answer.state === "cut" || answer.state === "stopped") return [flaw(say(`ending.${answer.state}`), actions)];
+  if (answer.state === "cut" || answer.state === "stopped") return [flaw(answer, actions)];
   const ending = ENDINGS[answer.end?.finishReason];
-  return ending ? [make("p", { class: "notice" }, icon("warning"), make("span", {}, say(ending)))] : [];
+  if (!ending) return [];
+  return [make("div", { class: "notice" }, icon("warning"), make("div", {}, say(ending), goOnButton(answer, actions)))];
 }
 
-function flaw(words, actions) {
-  const row = make("div", { class: "row" }, retryButton(actions));
+const goOnButton = (answer, { goOn }) => (canContinue(answer) ? remedyButton("answer.go_on", "next", goOn) : null);
+
+function flaw(answer, actions) {
+  const words = say(`ending.${answer.state}`);
+  const row = make("div", { class: "row" }, goOnButton(answer, actions), retryButton(actions));
   return make("div", { class: "problem mild" }, icon("warning"), make("div", {}, make("p", {}, words), row));
 }
 
@@ -51,7 +67,7 @@ function failure(answer, actions) {
     {},
     make("p", { class: "message" }, problem.sentence),
     text ? make("p", {}, say("ending.kept")) : null,
-    make("div", { class: "row" }, ...remedies(answer, problem, actions)),
+    make("div", { class: "row" }, goOnButton(answer, actions), ...remedies(answer, problem, actions)),
     details(answer),
   );
   return make("div", { class: "problem" }, icon("warning"), words);

@@ -3,19 +3,33 @@
 import { copyButton } from "./clipboard.js";
 import { fitHeight, isOfInputMethod, submitsOnEnter } from "./text_area.js";
 import { iconButton, make } from "./elements.js";
+import { focusVersions, showVersions } from "./versions.js";
 import { say } from "../words.js";
 
 export class QuestionView {
   element;
   #turn;
-  #onEdit;
+  #actions;
+  #versions = make("div", { class: "versions", hidden: true });
 
-  /** `onEdit(text)` is called when the reader has put the question another way. */
-  constructor(turn, onEdit) {
+  /**
+   * `actions` are `edit(text)`, for a question that is put another way, `refusal(text)`, which says why that cannot be
+   * sent, null if it can, and `choose(id)`, for another version of the question.
+   */
+  constructor(turn, actions) {
     this.#turn = turn;
-    this.#onEdit = onEdit;
+    this.#actions = actions;
     this.element = make("article", { class: "question" });
     this.#show();
+  }
+
+  /** Shows which of the versions of the question this is. */
+  showVersions(versions) {
+    showVersions(this.#versions, versions, { onChoose: this.#actions.choose });
+  }
+
+  focusVersions() {
+    focusVersions(this.#versions);
   }
 
   #show() {
@@ -30,6 +44,7 @@ export class QuestionView {
     return make(
       "div",
       { class: "actions" },
+      this.#versions,
       edit,
       copyButton(say("question.copy"), () => this.#turn.text),
     );
@@ -40,7 +55,7 @@ export class QuestionView {
     const area = make("textarea", { "aria-label": say("question.edit"), dir: "auto", rows: 1 });
     const send = make("button", { class: "primary" }, say("ask.send"));
     const cancel = make("button", { type: "button", onclick: () => this.#close() }, say("dialog.cancel"));
-    const note = make("span", { class: "hint" }, say("question.edit.note"));
+    const note = make("span", { class: "hint", role: "status" }, say("question.edit.note"));
     const form = make("form", { class: "edit" }, area, make("div", { class: "row" }, note, cancel, send));
     area.value = this.#turn.text;
     area.addEventListener("input", () => fitHeight(area));
@@ -48,7 +63,10 @@ export class QuestionView {
     submitsOnEnter(area, form);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (area.value.trim()) this.#onEdit(area.value);
+      if (!area.value.trim()) return;
+      const refusal = this.#actions.refusal(area.value);
+      if (refusal) note.textContent = refusal;
+      else this.#actions.edit(area.value);
     });
     this.element.replaceChildren(form);
     fitHeight(area);

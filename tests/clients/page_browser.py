@@ -37,6 +37,7 @@ _ARGUMENTS = [
 ]
 _TWO_FRAMES = "new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"  # all is laid out
 _SCRIPT = 'document.querySelector("script[type=module]").src'
+TIMEOUT_MILLISECONDS = 20_000  # a loaded machine is slow; nothing here waits that long
 VENDORS = ("gpt", "claude", "gemini", "groq")
 
 
@@ -78,10 +79,10 @@ class ChatPage:
         """The newest of them."""
         return self.answers.last
 
-    async def start(self, fragment: str = "") -> None:
-        """Load the page anew, and wait until it can be used."""
+    async def start(self, fragment: str = "", until: str = "[data-ready][data-listed]") -> None:
+        """Load the page anew, and wait until it can be used, with its list of conversations."""
         await self.page.goto(f"{self.url}/{fragment}")
-        ready = asyncio.create_task(self.page.locator("body[data-ready]").wait_for())
+        ready = asyncio.create_task(self.page.locator(f"body{until}").wait_for())
         broken = asyncio.create_task(self.broken.wait())
         await asyncio.wait({ready, broken}, return_when=asyncio.FIRST_COMPLETED)
         for waiting in (ready, broken):
@@ -104,6 +105,23 @@ class ChatPage:
         await answer.locator("footer.facts").wait_for()
         await self.page.evaluate(_TWO_FRAMES)
         return answer
+
+    @asynccontextmanager
+    async def another_tab(
+        self, fragment: str = "", script: str | None = None
+    ) -> AsyncIterator[ChatPage]:
+        """A second tab of the same browser, with the page; `script` runs in it before the page's own."""
+        page = await self.page.context.new_page()
+        page.set_default_timeout(TIMEOUT_MILLISECONDS)
+        tab = ChatPage(page, self.url, complaints=self.complaints)
+        _note_complaints(tab)
+        if script:
+            await page.add_init_script(script)
+        try:
+            await tab.start(fragment)
+            yield tab
+        finally:
+            await page.close()
 
     async def facts(self) -> str:
         """What stands under the newest answer."""
@@ -133,7 +151,7 @@ async def _window(browser: Browser, url: str, options: Mapping[str, Any]) -> Asy
     """
     context = await (_open_window(browser, options) if options else _shared_window(browser))
     page = await context.new_page()
-    page.set_default_timeout(20_000)  # a loaded machine is slow; nothing here waits that long
+    page.set_default_timeout(TIMEOUT_MILLISECONDS)
     try:
         yield page
     finally:
