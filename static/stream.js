@@ -12,7 +12,7 @@ export async function* streamChat(url, body, { signal, headers } = {}) {
     method: "POST",
     headers: { "Content-Type": "application/json", ...headers },
     body: JSON.stringify(body),
-    redirect: "manual", // the gateway redirects no chat: whoever does wants a person to sign in
+    redirect: "manual", // the gateway redirects no chat: what does wants a person to sign in
     signal,
   });
   if (!isStream(response)) {

@@ -17,7 +17,7 @@ from tests.gateways.scripted import ScriptedGateway, answer, scripted_gateway
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.async_api import Browser, Request
+    from playwright.async_api import Browser, Request, Route
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -299,6 +299,12 @@ async def test_answer_to_a_conversation_that_is_too_long_comes_without_its_begin
         assert sent_texts(gateway) == ["Question 3?", "Answer 3", "Last?", "At last", "More?"]
 
 
+async def leave_out_limits(route: Route) -> None:
+    """Answer as a gateway that does not name them."""
+    config = await (await route.fetch()).json()
+    await route.fulfill(json=config | {"limits": None})
+
+
 async def test_limit_that_the_page_did_not_know_costs_no_later_question(
     browser: Browser, tmp_path: Path
 ) -> None:
@@ -307,7 +313,7 @@ async def test_limit_that_the_page_did_not_know_costs_no_later_question(
         scripted_gateway(tmp_path, max_messages=3) as gateway,
         chat_page(browser, gateway.running.url, locale="en") as chat,
     ):
-        await chat.page.route("**/ui/config", lambda route: route.fulfill(status=404, body="{}"))
+        await chat.page.route("**/ui/config", leave_out_limits)
         await chat.start()
         bodies: list[dict[str, Any]] = []
 
