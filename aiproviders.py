@@ -32,7 +32,6 @@ from providers.token_count import TokenCount
 from streams.deadline import CancelReason, ScopeCancelledError
 from streams.failure import Failure
 from streams.kept_chat import KeptChat, PromptBudget
-from streams.off_loop import call_off_loop
 from telemetry.chat_record import ChatSink, reports_to
 from telemetry.chat_recorder import ChatRecorder
 
@@ -128,8 +127,7 @@ class Gateway:
             kept.reserve()
             lineup = self._lineups[asked]
             name, model = next(iter(self._suited(lineup, kept).breakers))
-            prepare = partial(self._prepare, lineup, kept, name)
-            provider, prompt = await call_off_loop(prepare) if kept.is_large else prepare()
+            provider, prompt = self._prepare(lineup, kept, name)
             try:
                 tokens = await provider.count_tokens(prompt, model)
             except GatewayError as error:
@@ -223,7 +221,7 @@ class Gateway:
         provider = lineup.providers[name]
         own = provider.settings.system_prompt
         prompt = build_prompt(kept.chat, self._system_prompt if own is None else own)
-        return provider, prompt._replace(is_large=True) if kept.is_large else prompt
+        return provider, prompt._replace(is_large=kept.is_large)
 
     def _state(self, name: str) -> str:
         if not self.factory.settings(name).configured:

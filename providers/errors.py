@@ -129,7 +129,7 @@ def _effective_status(errors: Sequence[ErrorObject], status: int | None) -> int:
     found = [
         status_of_word(error.get(key))
         for error in errors
-        for key in ("status_code", "code", "type", "status")
+        for key in ("status_code", "statusCode", "statuscode", "code", "type", "status")
     ]
     given = next((number for number in found if number is not None), None)
     if status is None or status == 200:

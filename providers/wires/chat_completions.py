@@ -65,6 +65,7 @@ class _Word(msgspec.Struct, gc=False):
 class _Choice(msgspec.Struct, gc=False):
     index: int | None = 0
     delta: _Delta | None = None
+    text: str | None = None  # of servers that have the older completions, too
     message: _Delta | None = None  # if the response is not a stream
     finish_reason: str | _Word | None = None
     usage: UsageReport | None = None  # Moonshot
@@ -82,6 +83,7 @@ class _Chunk(msgspec.Struct, gc=False):
     usage_metadata: UsageReport | None = None
     x_groq: _XGroq | None = None
     error: Any = None
+    errors: Any = None
     error_message: Any = None
     message: Any = None  # beside a code, or `"object": "error"`
     base_resp: Any = None  # MiniMax
@@ -118,9 +120,8 @@ class ChatCompletionsDecoder(Decoder):
                 return
             chunk = odd
         choices = chunk.choices or ()
-        is_odd = (
-            chunk.error or chunk.x_groq or chunk.error_message or chunk.message or chunk.base_resp
-        )
+        is_odd = chunk.error or chunk.errors or chunk.error_message or chunk.message
+        is_odd = is_odd or chunk.x_groq or chunk.base_resp
         if is_odd or not choices or chunk.success is False:
             raise_error_in(data)
         before = len(batch)
@@ -150,7 +151,7 @@ class ChatCompletionsDecoder(Decoder):
                     batch.append(Text(content))
                 else:
                     self._take_parts(content, batch)
-            elif delta.usage:
+            if delta.usage:
                 self._take_usage(delta.usage)
             if delta.error:
                 raise_error({"error": delta.error})
@@ -159,6 +160,8 @@ class ChatCompletionsDecoder(Decoder):
                 batch.append(Refusal(delta.refusal))
             if delta.tool_calls or delta.function_call:
                 self.take_calls(delta, batch)
+        if choice.text and not _has_content(delta):
+            batch.append(Text(choice.text))
         if choice.finish_reason or choice.usage or choice.error:
             self._take_finish(choice, batch)
 

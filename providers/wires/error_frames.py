@@ -15,9 +15,13 @@ from providers.wires.lenient_json import PLAIN_BYTES, check_readable, read_json
 
 # such as `response.failed`
 _NAME: Final = re.compile("error|exception|fail(?!_?over)|time_?out", re.IGNORECASE)
-_KEYS: Final = ("error", "errors", "detail", "error_message", "error_msg", "errorMessage")
+_NAME_OF_EVENT: Final = re.compile(f"{_NAME.pattern}|abort|cancel", re.IGNORECASE)
+# Names of fields are compared in lower case.
+_KEYS: Final = ("error", "errors", "detail", "error_message", "error_msg", "errormessage")
+# Bedrock names exceptions, each with its kind; Apigee has a fault.
+_OTHER_KEY: Final = re.compile(r"err|fault|failure|traceback|\w*exception")
 _WITHIN: Final = ("x_groq", "response", "base_resp")  # objects that may hold one
-_CODES: Final = ("code", "status_code", "statusCode", "error_code", "errorCode")
+_CODES: Final = ("code", "status_code", "statuscode", "error_code", "errorcode")
 _NOTHING: Final = (
     "",
     "0",
@@ -33,6 +37,7 @@ _NOTHING: Final = (
 )
 # `102` is the status of a request in progress; a vendor's own error numbers are in `error_code`.
 _GOOD_STATUS: Final = re.compile("[12][0-9][0-9]")
+_ERROR_STATUS: Final = re.compile("[45][0-9][0-9]")
 _PROGRESS: Final = re.compile(
     r"\W*(loading|queued|waiting|warming|starting|processing|initiali[sz]ing)\b", re.IGNORECASE
 )
@@ -54,6 +59,10 @@ _SIGNS: Final = (
         b'"detail"',
         b'"success"',
         b'"ok"',
+        b'"status"',
+        b'"err"',
+        b'"fault"',
+        b"traceback",
     ),
     b"\\",  # any of them may be escaped
 )
@@ -64,7 +73,7 @@ _DEPTH: Final = 4
 
 def is_error_name(name: bytes) -> bool:
     """Whether an event with this name is an error, whatever its data."""
-    return _NAME.search(name.decode(errors="replace")) is not None
+    return _NAME_OF_EVENT.search(name.decode(errors="replace")) is not None
 
 
 def is_error_text(data: bytes) -> bool:
@@ -123,17 +132,36 @@ def find_error(value: Any, depth: int = _DEPTH) -> dict[str, Any] | None:
         return None
     if isinstance(value, list):
         return next((found for item in value if (found := find_error(item, depth - 1))), None)
-    if isinstance(value, str) and is_error_text(value.encode(errors="replace")):
-        return {"message": value}
+    if isinstance(value, str):
+        return _find_in_text(value, depth)
     if not isinstance(value, dict):
         return None
-    for key in _KEYS:
-        if _has_content(value.get(key)) and not (key == "detail" and _is_progress(value)):
-            return _as_body(value, key)
-    if _is_bare_error(value):
-        return value
-    inner = (value[key] for key in _WITHIN if isinstance(value.get(key), dict))
+    fields = _lower(value)
+    for key in (*_KEYS, *filter(_OTHER_KEY.fullmatch, fields)):
+        if _has_content(fields.get(key)) and not (key == "detail" and _is_progress(fields)):
+            return _as_body(fields, key)
+    if _is_bare_error(fields):
+        return fields
+    inner = (fields[key] for key in _WITHIN if isinstance(fields.get(key), dict))
     return next((found for item in inner if (found := find_error(item, depth - 1))), None)
+
+
+def _find_in_text(text: str, depth: int) -> dict[str, Any] | None:
+    """The error that a text is: a sentence, or JSON that was encoded twice."""
+    if is_error_text(text.encode(errors="replace")):
+        return {"message": text}
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        inner = read_json(text.encode(errors="replace"))
+    except ValueError:
+        return None
+    return find_error(inner, depth - 1)
+
+
+def _lower(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The object with its names in lower case, as most servers write them."""
+    return {name.lower(): item for name, item in value.items()}
 
 
 def _as_body(value: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -150,14 +178,16 @@ def _as_body(value: Mapping[str, Any], key: str) -> dict[str, Any]:
         inner = {"message": str(inner)} | {
             name: known for name, known in beside.items() if _has_content(known)
         }
-    return {"error": inner}
+    return {"error": _lower(inner)}
 
 
 def _is_bare_error(value: Mapping[str, Any]) -> bool:
-    words = [value.get(name) for name in ("type", "object", "status", "event")]
+    words = [value.get(name) for name in ("type", "__type", "object", "status", "event")]
     if any(isinstance(word, str) and _NAME.search(word) for word in words):
         return True
     if value.get("success") is False or value.get("ok") is False:
+        return True
+    if any(_ERROR_STATUS.fullmatch(str(value.get(name))) for name in (*_CODES, "status")):
         return True
     texts = [value.get(name) for name in ("message", "msg", "status_msg")]
     has_text = any(isinstance(text, str) and text for text in texts)

@@ -24,12 +24,18 @@ _REASONS: dict[str, FinishReason] = {
     "max_output_tokens": "length",
     "model_length": "length",
     "model_context_window_exceeded": "length",
+    "context_length_exceeded": "length",
+    "length_exceeded": "length",
+    "max_length": "length",
+    "max_new_tokens": "length",
     "tool_calls": "tool_calls",
     "tool_use": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
     "refusal": "content_filter",
     "sensitive": "content_filter",
+    "content_filtered": "content_filter",
+    "guardrail_intervened": "content_filter",
     "safety": "content_filter",
     "recitation": "content_filter",
     "blocklist": "content_filter",
@@ -49,7 +55,8 @@ _BROKEN = re.compile(
     "|disconnect|terminated|malformed|unexpected|incomplete|crash|preempt|evict|too_many_tool_calls"
     "|missing_thought_signature|rate_?limit|throttl|quota|exhaust|too_many_requests|busy|deadline"
     "|expire|stall|internal|gateway|memory|(^|_)oom|kill|sigterm|died|dead|panic"
-    "|shut(ting)?_?down|lost|closed|reset|unreachable|drop|truncat|partial"
+    "|shut(ting)?_?down|lost|closed|reset|unreachable|drop|truncat|partial|broken|halted|capacity"
+    "|(^|_)shed"
 )
 
 _BROKEN_IF_EMPTY = ("other", "unknown", "image_other", "no_image")

@@ -152,9 +152,8 @@ class MessagesDecoder(Decoder):
             self._close_thinking(event.index, batch)
         elif kind == "message_delta":
             self._take_usage(event.usage)
-            self._take_stop_reason(
-                event.delta.stop_reason if event.delta else event.stop_reason, batch
-            )
+            word = event.delta.stop_reason if event.delta else None
+            self._take_stop_reason(word or event.stop_reason, batch)
         elif kind == "message_stop":
             self._take_usage(event.usage)
             super().take_mark()

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from models import GatewayError, ToolCallDelta
-from providers.wires.lenient_json import write_json
+from providers.wires.lenient_json import read_json, write_json
 from providers.wires.surrogates import replace_escapes
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,4})\]|\[['\"]([^'\"]*)['\"]\]")
@@ -84,7 +84,9 @@ class PartialArguments:
         if self._values:
             return ToolCallDelta(self.index, arguments=write_json(_join(self._values)))
         text = replace_escapes(self._given.decode())
-        return ToolCallDelta(self.index, arguments="{}" if text in ("", "null") else text)
+        if text.startswith('"'):  # JSON text in place of the object
+            text = str(read_json(text.encode()))
+        return ToolCallDelta(self.index, arguments="{}" if text in ("", "null", "[]") else text)
 
     def _enter(self, holder: Any, step: str | int, missing: Any) -> Any:
         """The holder's value at this step; `missing` is inserted at a new name or next index."""

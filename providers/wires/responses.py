@@ -159,7 +159,7 @@ class ResponsesDecoder(Decoder):
             self._end(_ENDS[kind], event.response or event, batch)
         elif not kind and event.output is not None:  # the response is not a stream
             self._end(event.status or "", event, batch)
-        elif kind == "error" or _is_error(name):
+        elif kind == "error" or _is_error(name) or _is_error(kind.encode()):
             raise named_error(data)
         elif not kind.startswith("response."):
             raise_error_in(data)

@@ -147,7 +147,7 @@ def _parse_block(block: bytes) -> Iterator[Frame]:
             data.append(value)
         elif field == b"event":
             name = value
-        elif field == b"error" and value.strip() not in _NO_ERROR:
+        elif field.lower() == b"error" and value.strip() not in _NO_ERROR:
             error = value
         elif line.startswith(b"<") and not data:
             data.append(line)

@@ -12,6 +12,8 @@ import msgspec
 from models import ToolCallDelta, ToolResult, Turn
 from providers.wires.lenient_json import write_json
 
+_NO_ARGUMENTS = ("null", "[]")  # which servers write for a call that has none
+
 
 class _Call:
     """An open call, with what distinguishes its next piece from another call's first piece."""
@@ -49,7 +51,10 @@ class ToolCalls:
         call = self._by_index.get(index) or (
             self._calls[-1] if self._calls and index is None else None
         )
-        if call is None or _is_another(call, call_id, name, arguments):
+        is_new = call is None or _is_another(call, call_id, name, arguments)
+        if arguments.strip() in _NO_ARGUMENTS and (is_new or not (call and call.last)):
+            arguments = ""
+        if call is None or is_new:
             if not (call_id or name or arguments):
                 return None
             call = _Call(len(self._calls), call_id or None, name or None)
@@ -89,7 +94,7 @@ def encode_arguments(arguments: object) -> str:
     """The arguments as JSON text: most servers send text, some the object itself."""
     if isinstance(arguments, str):
         return arguments
-    return "" if arguments is None or arguments == {} else write_json(arguments)
+    return write_json(arguments) if arguments else ""
 
 
 def decode_arguments(arguments: str) -> Mapping[str, object]:

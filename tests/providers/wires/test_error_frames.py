@@ -95,6 +95,17 @@ SHAPES: dict[str, Any] = {
         "status": 503,
         "detail": "No worker.",
     },
+    "a status as a number": {"status": 503, "message": "Busy."},
+    "a status alone": {"status_code": 502},
+    "a title": {"title": "Bad gateway", "status": 502},
+    "exception": {"exception": "EngineDead"},
+    "exception of a kind": {"modelStreamErrorException": {"message": "Died."}},
+    "type of an exception": {"__type": "ThrottlingException", "message": "Slow down."},
+    "traceback": {"traceback": ["Died."]},
+    "fault": {"fault": {"faultstring": "Died.", "detail": {"errorcode": "x"}}},
+    "err": {"err": "Died."},
+    "capitals": {"Error": {"Message": "Died."}},
+    "capitals, bare": {"Code": "InternalFailure", "Message": "Died."},
     "in x_groq, object": {"x_groq": {"error": {"message": "over capacity", "status_code": 503}}},
 }
 
@@ -104,7 +115,9 @@ each_wire = pytest.mark.parametrize("wire", WIRES.values(), ids=WIRES)
 def frames(shape: Any) -> list[bytes]:
     """The error as data, as an event of that name, as a field of the event stream, and as bare JSON."""
     text = json.dumps(shape).encode()
-    return [data(text), b"event: error\n" + data(text), b"error: " + text + b"\n\n", text + b"\n\n"]
+    written = [data(text), b"event: error\n" + data(text)]
+    written += [name + text + b"\n\n" for name in (b"error: ", b"ERROR: ")]
+    return [*written, text + b"\n\n"]
 
 
 ERRORS = [error for shape in SHAPES.values() for error in frames(shape)]
@@ -200,6 +213,8 @@ async def test_an_event_called_error_is_one_whatever_its_data(wire: Wire, line: 
         b"failed",
         b"timeout",
         b"exception",
+        b"abort",
+        b"cancelled",
     ):
         if line or name == b"error":
             played = await play(wire, wire.answer(b"event: " + name + b"\ndata: " + line + b"\n\n"))
@@ -215,6 +230,7 @@ TEXTS = [
     b"upstream request timeout",
     b"Traceback (most recent call last):",
     b'"Internal error"',
+    b'"{\\"error\\": \\"Died.\\"}"',
     b"<html><body>502 Bad Gateway</body></html>",
     b" <!doctype html>",
 ]
@@ -327,6 +343,8 @@ CODES = [
         "upstream_auth",
     ),
     ({"x_groq": {"error": {"status_code": 429, "message": "Slow down"}}}, "rate_limited"),
+    ({"statusCode": 429, "message": "Slow down"}, "rate_limited"),
+    ({"Error": {"Code": "429", "Message": "Slow down"}}, "rate_limited"),
     ({"error": {"message": "?"}}, "upstream_unavailable"),
 ]
 
@@ -390,6 +408,9 @@ NO_EVENTS = [
     {"success": True, "message": "queued"},
     {"base_resp": {"status_code": 0, "status_msg": "success"}},
     {"event": "failover", "message": "Another worker goes on."},
+    {"status": 200, "message": "going on"},
+    {"type": "statistics", "error_count": 0, "default": "none"},
+    {"text": '{"queued": true}'},
 ]
 
 

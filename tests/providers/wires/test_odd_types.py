@@ -284,6 +284,11 @@ SHAPES: dict[str, tuple[Wire, bytes]] = {
         CHAT,
         data({"choices": {"index": 0, "delta": {"content": "?"}}}),
     ),
+    "chat: a choice with a text alone": (CHAT, data({"choices": [{"index": 0, "text": "?"}]})),
+    "chat: a text beside the delta": (
+        CHAT,
+        data({"choices": [{"index": 0, "text": "?", "delta": {"content": "?"}}]}),
+    ),
     "chat: a text as an object": (
         CHAT,
         data({"choices": [{"delta": {"content": {"value": "?"}}}]}),
@@ -523,6 +528,11 @@ USAGES: dict[str, tuple[Wire, bytes, Usage | None]] = {
     "chat: in a delta": (
         CHAT,
         data({"choices": [{"delta": {"usage": {"prompt_tokens": 3}}}]}) + CHAT_STOP,
+        usage(3),
+    ),
+    "chat: in a delta with content": (
+        CHAT,
+        data({"choices": [{"delta": {"content": "!", "usage": {"prompt_tokens": 3}}}]}) + CHAT_STOP,
         usage(3),
     ),
     "chat: in a delta with the finish reason": (

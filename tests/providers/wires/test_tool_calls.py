@@ -37,6 +37,19 @@ PIECES: dict[str, tuple[list[dict[str, Any]], list[list[str | None]]]] = {
     "no arguments": ([piece(0, "a", "f")], [["a", "f", "{}"]]),
     "empty arguments": ([piece(0, "a", "f", ""), piece(0, arguments="")], [["a", "f", "{}"]]),
     "arguments as an object": ([piece(0, "a", "f", {"x": [1]})], [["a", "f", '{"x":[1]}']]),
+    "arguments null as text": ([piece(0, "a", "f", "null")], [["a", "f", "{}"]]),
+    "arguments null after the name": (
+        [piece(0, "a", "f"), piece(0, arguments="null")],
+        [["a", "f", "{}"]],
+    ),
+    "arguments as an empty list": ([piece(0, "a", "f", [])], [["a", "f", "{}"]]),
+    "null and a list within arguments": (
+        [
+            piece(0, "a", "f", '{"x":'),
+            *(piece(0, arguments=a) for a in ("null", ',"y":', "[]", "}")),
+        ],
+        [["a", "f", '{"x":null,"y":[]}']],
+    ),
     "arguments as an empty object": ([piece(0, "a", "f", {})], [["a", "f", "{}"]]),
     "two calls": (
         [piece(0, "a", "f", "{}"), piece(1, "b", "g", "{}")],
@@ -209,6 +222,8 @@ PARTS: dict[str, tuple[bytes, list[list[str | None]]]] = {
     "an id": (part(name="f", id="a", args={}), [["a", "f", "{}"]]),
     "no arguments": (part(name="f"), [[None, "f", "{}"]]),
     "arguments null": (part(name="f", args=None), [[None, "f", "{}"]]),
+    "arguments as an empty list": (part(name="f", args=[]), [[None, "f", "{}"]]),
+    "arguments as text": (part(name="f", args='{"x": 1}'), [[None, "f", '{"x": 1}']]),
     "two": (
         part(name="f", id="a") + part(name="f", id="b", args={"x": 1}),
         [["a", "f", "{}"], ["b", "f", '{"x": 1}']],

@@ -162,6 +162,11 @@ ENDINGS: dict[str, tuple[Wire, list[bytes | Exception], str]] = {
         [CLAUDE_HELLO, CLAUDE.finish("end_turn"), CLAUDE.mark],
         "stop",
     ),
+    "claude: stop reason beside the delta": (
+        CLAUDE,
+        [CLAUDE_HELLO, named("message_delta", delta={}, stop_reason="end_turn"), CLAUDE.mark],
+        "stop",
+    ),
     "claude: stop reason, EOF": (CLAUDE, [CLAUDE_HELLO, CLAUDE.finish("end_turn")], TRUNCATED),
     "claude: stop reason, reset": (
         CLAUDE,
@@ -353,6 +358,11 @@ ENDINGS: dict[str, tuple[Wire, list[bytes | Exception], str]] = {
         [RESPONSES_HELLO, named("error", code="context_length_exceeded", message="", param=None)],
         "context_length_exceeded",
     ),
+    "responses: an error without a name": (
+        RESPONSES,
+        [RESPONSES_HELLO, data({"type": "response.error", "message": "?"}), COMPLETED],
+        "upstream_unavailable",
+    ),
     "responses: cancelled": (
         RESPONSES,
         [RESPONSES_HELLO, named("response.cancelled", response={"status": "cancelled"})],
@@ -465,6 +475,7 @@ BROKEN = [
         "truncated",
         "partial",
     ),
+    *("broken_pipe", "halted", "no_capacity", "load_shed"),
 ]
 
 
@@ -499,6 +510,8 @@ REASONS = {
         "MAX_TOKENS",
         "model_context_window_exceeded",
         "max_output_tokens",
+        "max_length",
+        "context_length_exceeded",
     ],
     "content_filter": [
         "content_filter",
@@ -508,6 +521,7 @@ REASONS = {
         "BLOCKLIST",
         "SPII",
         "IMAGE_SAFETY",
+        "guardrail_intervened",
     ],
     "tool_calls": ["tool_calls", "function_call"],
     "other": [
