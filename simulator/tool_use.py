@@ -11,6 +11,7 @@ from simulator.wires import ToolCall, Wire
 from simulator.wires.request import Offer, Tool
 
 _MOST_CALLS = 8
+_PURPOSE_CHARACTERS = 200
 _COMMON_WORDS = set(
     re.findall(
         r"\w+",
@@ -54,8 +55,11 @@ def _find_words(text: str) -> set[str]:
 
 
 def _count_shared(tool: Tool, asked: set[str]) -> int:
-    """How many words the tool's name and description have in common with the question."""
-    words = _find_words(f"{tool.name} {tool.description}")
+    """How many words the tool's name and description have in common with the question.
+
+    Agents describe a tool on pages; what it is for is at the beginning.
+    """
+    words = _find_words(f"{tool.name} {tool.description[:_PURPOSE_CHARACTERS]}")
     return sum(
         any(word.startswith(other) or other.startswith(word) for other in words) for word in asked
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable
 from typing import Any, NamedTuple, Self
+
+_REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>", re.DOTALL)
 
 
 class Turn(NamedTuple):
@@ -41,8 +44,10 @@ def read_prompt(turns: Iterable[Turn]) -> Prompt:
         if turn.role in ("assistant", "model") and not turn.calls:
             called = results = ()
         called, results = called + turn.calls, results + turn.results
-        if turn.role == "user" and (turn.texts or not turn.results):
-            question = " ".join(turn.texts)
+        # Agents put their instructions into the user's turns, too: they are no question.
+        asked = list(filter(None, (_REMINDER.sub("", text).strip() for text in turn.texts)))
+        if turn.role == "user" and (asked or not (turn.texts or turn.results)):
+            question = " ".join(asked)
     return Prompt(question, images, words, called, results)
 
 

@@ -428,3 +428,29 @@ def test_required_call_after_results_is_of_another_tool() -> None:
         },
     )  # fmt: skip
     assert [call.name for call in choose_calls(wire, wire.read_offer())] == ["final_result"]
+
+
+def choose(question: str, *tools: tuple[str, str]) -> list[str]:
+    """The names of the tools that a demo answer to Claude's protocol calls."""
+    offered = [{"name": name, "description": about, "input_schema": {}} for name, about in tools]
+    reminder = {"type": "text", "text": "<system-reminder>\nThe date of today.\n</system-reminder>"}
+    content = [reminder, {"type": "text", "text": question}]
+    messages = [
+        {"role": "user", "content": content},
+        {"role": "user", "content": [reminder]},
+    ]
+    wire = WIRES["claude"]("any", {"messages": messages, "tools": offered})
+    return [call.name for call in choose_calls(wire, wire.read_offer())]
+
+
+def test_instructions_of_an_agent_are_no_question() -> None:
+    """A coding agent puts them into the turns of its user, where they would call its tools without an end."""
+    assert choose("Say hello.", ("get_date", "The date of a day")) == []
+    assert choose("What is the date?", ("get_date", "The date of a day")) == ["get_date"]
+
+
+def test_purpose_of_a_tool_is_at_the_beginning_of_its_description() -> None:
+    """The pages that follow have the words of almost any question."""
+    about = f"Launches an agent. {'It works on its own. ' * 20} Then say hello."
+    assert choose("Say hello.", ("agent", about)) == []
+    assert choose("Launch something.", ("agent", about)) == ["agent"]
