@@ -7,12 +7,30 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
+from typing import NamedTuple
 
-_CONTENT = re.compile(rb'"content":"((?:[^"\\]|\\.)+)"')
 _STAMP_DIGITS = 16
-_STAMP = re.compile(rb'"content":"(\d{16})"')
-_END = b"data: [DONE]\n\n"
 _LAST_CHUNK = b"0\r\n\r\n"
+
+
+class Wire(NamedTuple):
+    """How a protocol's streams are read: what is before a delta's text, and how they end."""
+
+    before_text: bytes
+    last_frame: bytes
+
+
+CHAT = Wire(b'"content":"', b"data: [DONE]")  # of the native protocol, too
+
+
+@lru_cache(maxsize=8)
+def _texts(wire: Wire) -> re.Pattern[bytes]:
+    return re.compile(re.escape(wire.before_text) + rb'((?:[^"\\]|\\.)+)"')
+
+
+@lru_cache(maxsize=8)
+def _stamps(wire: Wire) -> re.Pattern[bytes]:
+    return re.compile(re.escape(wire.before_text) + rb'(\d{16})"')
 
 
 @dataclass(slots=True)
@@ -22,6 +40,7 @@ class Answer:
     asked_at: float
     reads: list[bytes] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    wire: Wire = CHAT
 
     @property
     def status(self) -> int:
@@ -40,13 +59,13 @@ class Answer:
         return (
             bool(self.reads)
             and b"".join(self.reads[-2:]).endswith(_LAST_CHUNK)
-            and self.body.endswith(_END)
+            and self.body.rstrip().rpartition(b"\n\n")[2].startswith(self.wire.last_frame)
         )
 
     @property
     def text(self) -> bytes:
         """The text of all deltas."""
-        return b"".join(_CONTENT.findall(self.body))
+        return b"".join(_texts(self.wire).findall(self.body))
 
     def is_whole(self, deltas: int) -> bool:
         """Whether it ended, and has the text of a load of the simulator with this many deltas."""
@@ -54,12 +73,12 @@ class Answer:
 
     def first_content_ms(self) -> float | None:
         """From the request to the first content; None if there was none."""
-        found = _CONTENT.search(b"".join(self.reads))
+        found = _texts(self.wire).search(b"".join(self.reads))
         return 1000 * (self._arrival([found.end()])[0] - self.asked_at) if found else None
 
     def delays_ms(self) -> list[float]:
         """The time from the vendor's write to our read, for each stamped delta."""
-        found = list(_STAMP.finditer(b"".join(self.reads)))
+        found = list(_stamps(self.wire).finditer(b"".join(self.reads)))
         arrivals = self._arrival([match.end() for match in found])
         return [1000 * at - int(match[1]) / 1000 for at, match in zip(arrivals, found, strict=True)]
 

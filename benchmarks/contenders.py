@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from benchmarks.answers import CHAT, Wire
 from benchmarks.load import Target
 from benchmarks.processes import NO_VARIABLES, Process, gateway
 
@@ -23,6 +25,30 @@ OURS, DIRECT, NGINX, PORTKEY, LITELLM, ANY_LLM = (
     "litellm",
     "any_llm",
 )
+
+
+CHAT_DOOR = "openai_chat"
+_QUESTION = [{"role": "user", "content": "Say something now."}]
+_PARTS = [{"type": "text", "text": "Say something now."}]
+# The path of each other protocol, how its streams are read, and what is asked.
+DOORS: Mapping[str, tuple[str, Wire, Mapping[str, object]]] = {
+    CHAT_DOOR: ("/v1/chat/completions", CHAT, {"model": OURS, "messages": _QUESTION}),
+    "openai_responses": (
+        "/v1/responses",
+        Wire(b'"delta":"', b"event: response.completed"),
+        {"model": OURS, "input": _QUESTION},
+    ),
+    "anthropic": (
+        "/v1/messages",
+        Wire(b'"type":"text_delta","text":"', b"event: message_stop"),
+        {"model": OURS, "messages": _QUESTION, "max_tokens": 1000},
+    ),
+    "ui_message": (
+        f"/ui/chat/{OURS}",
+        Wire(b'"delta":"', b"data: [DONE]"),
+        {"messages": [{"id": "m", "role": "user", "parts": _PARTS}]},
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +83,18 @@ def gateways(
 
 def _asked_of(port: int, provider: str) -> Callable[[str], Target]:
     return lambda _: Target.gateway(port, provider)  # its own configuration chooses the model
+
+
+def by_doors(ours: Contender) -> list[Contender]:
+    """Our gateway by each of the other protocols."""
+    return [
+        Contender(name, ours.process, partial(_by_door, ours.process.port, path, wire, fields))
+        for name, (path, wire, fields) in DOORS.items()
+    ]
+
+
+def _by_door(port: int, path: str, wire: Wire, fields: Mapping[str, object], _model: str) -> Target:
+    return Target.door(port, path, wire, **fields)
 
 
 def plain(name: str, process: Process) -> Contender:

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.contenders import DIRECT, LITELLM, NGINX, OURS, PORTKEY, PROVIDERS
+from benchmarks.contenders import (
+    CHAT_DOOR,
+    DIRECT,
+    DOORS,
+    LITELLM,
+    NGINX,
+    OURS,
+    PORTKEY,
+    PROVIDERS,
+)
 from benchmarks.limits import IDLE
 from benchmarks.own_scenarios import HISTORY, LONG_HISTORY, ONE_MESSAGE, START
 from benchmarks.record import Record
@@ -68,6 +77,11 @@ def goals(record: Record) -> Iterator[Goal]:
     for name in list(PROVIDERS)[1:]:
         text = f"CPU a delta of the wire of `{name}`, to that of `{OURS}`"
         yield Goal(text, 1.3, cpu(name, OURS))
+    for name, (path, *_) in DOORS.items():
+        text = f"CPU a delta by `{path}`, to the native protocol's"
+        yield Goal(text, 1.3, cpu(name, OURS))
+    yield Goal("CPU a delta by chat completions, to Portkey's", 0.5, cpu(CHAT_DOOR, PORTKEY))
+    yield Goal("CPU a delta by chat completions, to LiteLLM's", 0.05, cpu(CHAT_DOOR, LITELLM))
     rate = partial(_ratio, record, BURST, "streams_a_second", OURS)
     yield Goal("Bursts a second, to Portkey's", 2.0, rate(PORTKEY), is_least=True)
     yield Goal("Bursts a second, to LiteLLM's", 40.0, rate(LITELLM), is_least=True)

@@ -11,17 +11,16 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import msgspec
 
-from benchmarks.answers import Answer
+from benchmarks.answers import CHAT, Answer, Wire
 
 _QUESTION = {"role": "user", "content": "Say something now."}
 _CHAT = {"messages": [_QUESTION], "stream": True}
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
-_CONTENT = b'"content":"'
-_EMPTY_CONTENT = b'"content":""'
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,7 @@ class Target:
     path: str
     body: bytes
     headers: tuple[str, ...] = ("Authorization: Bearer benchmark-key",)
+    wire: Wire = CHAT
 
     @classmethod
     def gateway(cls, port: int, provider: str, messages: Sequence[object] = (_QUESTION,)) -> Target:
@@ -48,6 +48,11 @@ class Target:
     def vendor(cls, name: str, port: int, path: str, model: str, **more: object) -> Target:
         """OpenAI's protocol, of the simulator or of a gateway in front of it."""
         return cls(name, port, path, msgspec.json.encode(_CHAT | {"model": model, **more}))
+
+    @classmethod
+    def door(cls, port: int, path: str, wire: Wire, **more: object) -> Target:
+        """Another protocol of the gateway: its question is one of the fields."""
+        return cls(path, port, path, msgspec.json.encode({"stream": True, **more}), wire=wire)
 
     @property
     def request(self) -> bytes:
@@ -65,12 +70,13 @@ class Target:
 class Connection(asyncio.Protocol):
     """One client: sends one request after another, and stores what it receives."""
 
-    def __init__(self) -> None:
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
         self._loop = asyncio.get_running_loop()
         self._tail = b""
         self._is_chunked = False
         self.is_open = True
-        self.answer = Answer(time.monotonic())
+        self.answer = Answer(time.monotonic(), wire=wire)
         self._over: asyncio.Future[None] = self._loop.create_future()
         self.begun: asyncio.Future[None] = self._loop.create_future()
 
@@ -85,7 +91,8 @@ class Connection(asyncio.Protocol):
         self.answer.times.append(time.monotonic())
         self.answer.reads.append(data)
         self._is_chunked = self._is_chunked or b"chunked" in data
-        if not self.begun.done() and _CONTENT in data.replace(_EMPTY_CONTENT, b""):
+        before = self._wire.before_text
+        if not self.begun.done() and before in data.replace(before + b'"', b""):
             self.begun.set_result(None)
         self._tail = (
             (self._tail + data)[-len(_LAST_CHUNK) :] if len(data) < len(_LAST_CHUNK) else data[-7:]
@@ -99,7 +106,7 @@ class Connection(asyncio.Protocol):
         """Send the request. The future completes when its answer has ended in any way."""
         self._over, self.begun = self._loop.create_future(), self._loop.create_future()
         self._tail, self._is_chunked = b"", False
-        self.answer = Answer(time.monotonic())
+        self.answer = Answer(time.monotonic(), wire=self._wire)
         self._transport.write(request)
         return self._over
 
@@ -228,7 +235,7 @@ async def leave_midway(target: Target, after_seconds: float) -> None:
 
 async def _connect(target: Target) -> Connection:
     _, connection = await asyncio.get_running_loop().create_connection(
-        Connection, "127.0.0.1", target.port
+        partial(Connection, target.wire), "127.0.0.1", target.port
     )
     return connection
 

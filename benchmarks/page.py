@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.contenders import ANY_LLM, DIRECT, LITELLM, NGINX, OURS, PORTKEY
+from benchmarks.contenders import ANY_LLM, DIRECT, DOORS, LITELLM, NGINX, OURS, PORTKEY
 from benchmarks.goals import goals
 from benchmarks.limits import IDLE, MIXED, STALLS
 from benchmarks.own_scenarios import DEPENDENCIES, HISTORY, START, WORKERS
@@ -22,6 +22,7 @@ _NAMES = {
     "claude": "this gateway, Anthropic",
     "gemini": "this gateway, Gemini",
     "groq": "this gateway, Groq",
+    **{name: f"this gateway, `{path}`" for name, (path, *_) in DOORS.items()},
     PORTKEY: "Portkey",
     LITELLM: "LiteLLM",
     ANY_LLM: "any-llm gateway",

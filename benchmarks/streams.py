@@ -7,7 +7,16 @@ from functools import partial
 
 import uvloop
 
-from benchmarks.contenders import DIRECT, NGINX, OURS, PORTKEY, PROVIDERS, Contender, gateways
+from benchmarks.contenders import (
+    DIRECT,
+    NGINX,
+    OURS,
+    PORTKEY,
+    PROVIDERS,
+    Contender,
+    by_doors,
+    gateways,
+)
 from benchmarks.load import Result, Target, run, run_for
 from benchmarks.measuring import Field, delays, deltas_of, measure, quantiles, take_turns
 
@@ -23,7 +32,7 @@ Load = Callable[[Target], Awaitable[Result]]
 def run_paced(field: Field) -> None:
     """200 streams of 50 deltas a second, for four seconds, or one for a slow contender."""
     with gateways(field.vendor, _FAST_STREAMS, field.folder, tuple(PROVIDERS)) as ours:
-        for contender in take_turns(field, [*field.others, *ours]):
+        for contender in take_turns(field, [*field.others, *ours, *by_doors(ours[0])]):
             model = _SLOW_STREAMS if contender.is_slow else _FAST_STREAMS
             streams = min(200, contender.limit)
             _note_paced(
@@ -62,7 +71,8 @@ def run_short(field: Field) -> None:
 
 def _run_closed(field: Field, scenario: str, model: str, providers: tuple[str, ...]) -> None:
     with gateways(field.vendor, model, field.folder, providers) as ours:
-        for contender in take_turns(field, [*field.others, *ours]):
+        doors = by_doors(ours[0]) if scenario == BURST else []
+        for contender in take_turns(field, [*field.others, *ours, *doors]):
             load = partial(closed_load, clients=min(_CLIENTS, contender.limit))
             measured = uvloop.run(measure(field, contender, load, model))
             field.record.add(scenario, contender.name, measured.costs(deltas_of(model)))

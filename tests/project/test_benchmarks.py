@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.answers import Answer
+from benchmarks.contenders import DOORS, OURS
 from benchmarks.goals import Goal, goals
 from benchmarks.load import Result, Target, held, run, run_for
 from benchmarks.page import tables
 from benchmarks.processes import Process, simulator
 from benchmarks.record import Record, begin
 from simulator import Raw, Simulator
+from simulator.behaviours import Burst
+from simulator.faults import fault_behaviour
 from simulator.plan import LAST_CHUNK, chunk
+from tests.vendors.simulated_vendor import DEFAULT, simulated_vendor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from subprocess import Popen
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -100,6 +105,19 @@ async def test_load_counts_the_simulators_streams(model: str) -> None:
         results = [await run(target, 5, at_once=3), await run_for(target, 2, 0.1)]
     for result in results:
         assert result.count_whole(20) == result.whole == result.asked > 1
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_load_counts_the_streams_of_every_door(door: str, tmp_path: Path) -> None:
+    """Whole ones, and none that a fault of the vendor has cut."""
+    async with simulated_vendor(tmp_path, OURS) as vendor:
+        path, wire, fields = DOORS[door]
+        target = Target.door(vendor.gateway.port, path, wire, **fields)
+        for behaviour, whole in ((Burst(20), 3), (fault_behaviour("fault-reset@after"), 0)):
+            assert behaviour
+            vendor.simulator.behaviours[DEFAULT] = behaviour
+            result = await run(target, 3, at_once=2)
+            assert result.count_whole(20) == result.whole == whole
 
 
 @pytest.mark.parametrize("model", ["truncated", "reset", "error-503"])
