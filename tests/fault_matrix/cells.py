@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from simulator.endpoints import ENDPOINTS
 from simulator.faults import FAULTS
+from tests.fault_matrix.doors import DOORS, NATIVE
 
 EXPECTED = Path(__file__).parent / "expected.toml"
 VENDORS = ("gpt", "responses", "claude", "gemini", "groq")  # `responses`: gpt by the Responses API
@@ -57,11 +59,12 @@ class Cell:
     vendor: str
     scenario: str
     facts: Facts
+    door: str = NATIVE
 
     def __repr__(self) -> str:
-        return f"{self.case['row']}-{self.case['fault']}-{self.phase}-{self.scenario}-{self.vendor}".replace(
-            " ", "-"
-        )
+        parts = [self.case["row"], self.case["fault"], self.phase, self.scenario, self.vendor]
+        parts += [self.door] if self.door != NATIVE else []
+        return "-".join(map(str, parts)).replace(" ", "-")
 
     @property
     def name(self) -> str:
@@ -135,8 +138,26 @@ def load_descriptions() -> dict[str, str]:
 
 
 def load_cells() -> list[Cell]:
-    """The whole matrix."""
-    return [Cell(number, *cell) for number, cell in enumerate(_cells(), 1)]
+    """The whole matrix: all vendors by the native door, and one of each case by every other door."""
+    native = [Cell(number, *cell) for number, cell in enumerate(_cells(), 1)]
+    others = [
+        replace(cell, number=len(native) + number, door=door)
+        for number, (cell, door) in enumerate(product(_of_one_vendor(native), DOORS), 1)
+    ]
+    return native + others
+
+
+def _of_one_vendor(cells: list[Cell]) -> Iterator[Cell]:
+    """The cells of each case in turn of another vendor. Of many chats, and of restarts, there are none."""
+    key = lambda cell: id(cell.case)  # noqa: E731
+    for turn, (_, group) in enumerate(groupby(cells, key)):
+        of_case = [*group]
+        case = of_case[0].case
+        if case.get("restart") or "chats" in case:
+            continue
+        vendors = list(dict.fromkeys(cell.vendor for cell in of_case))
+        chosen = vendors[turn % len(vendors)]
+        yield from (cell for cell in of_case if cell.vendor == chosen)
 
 
 def provider_of(vendor: str) -> str:

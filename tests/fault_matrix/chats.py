@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
 from simulator.faults import ANSWER, DELTAS_BEFORE
 from simulator.faults.base import PROSE
+from tests.fault_matrix.answer import Answer
 from tests.fault_matrix.cells import Facts
+from tests.fault_matrix.doors import NATIVE, make_request, read_answer
 from tests.fault_matrix.rig import CANARY_KEY, CANARY_PROMPT, HEALTHY
 
 if TYPE_CHECKING:
@@ -32,24 +33,6 @@ _GOOD_SHARE = 0.99
 _BULK = "x" * 190_000  # four times: below the MiB at which aiohttp warns, which fails a test
 
 
-@dataclass
-class Answer:
-    """What the client got: the whole body, its events or its error, and the vendors' calls by then."""
-
-    http_status: int
-    body: str
-    events: list[dict[str, Any]] = field(default_factory=list)
-    is_done: bool = False
-    error: dict[str, Any] | None = None
-    text: str = ""
-    tools: dict[int, str] = field(default_factory=dict)  # the tool calls by index
-    complaints: list[str] = field(default_factory=list)
-
-    @property
-    def last(self) -> dict[str, Any]:
-        return self.events[-1] if self.events else {}
-
-
 class Left(NamedTuple):
     """What a chat left behind: its lines in debug.log, and how many events Sentry got."""
 
@@ -61,12 +44,13 @@ async def ask(rig: Rig, cell: Cell) -> Answer:
     """Ask, and wait until the calls that the chat made are over."""
     headers = {"X-Request-ID": cell.request_id}
     try:
-        response = await rig.client.post(
-            f"/chat/{cell.name}", json=_question(cell), headers=headers
-        )
+        path, body = _question(cell)
+        response = await rig.client.post(path, json=body, headers=headers)
     except httpx.HTTPError as error:
         return Answer(0, "", complaints=[f"no whole response: {error!r}"])
-    answer = _read(response)
+    answer = _read(response) if cell.door == NATIVE else read_answer(cell.door, response)
+    if cell.door == "anthropic" and cell.fault == "refusal":
+        answer.text = ""  # a refusal's words are a text there
     answer.complaints += _find_strangers(response, cell)
     calls = [call for call in rig.simulator.calls if call.model in cell.models]
     over = await asyncio.gather(*(_is_over(rig, call) for call in calls))
@@ -85,13 +69,16 @@ async def _is_over(rig: Rig, call: Any) -> bool:
     return call.finished or await rig.simulator.wait_closed(call, CLOSED_WITHIN)
 
 
-def _question(cell: Cell) -> dict[str, Any]:
+def _question(cell: Cell) -> tuple[str, dict[str, Any]]:
     messages = [{"role": "user", "content": CANARY_PROMPT}]
     if cell.fault == "unread-body":
         messages = [
             {"role": role, "content": _BULK} for role in ("user", "assistant") * 2
         ] + messages
-    return {"messages": messages, "on_break": "restart" if cell.case.get("restart") else "error"}
+    if cell.door != NATIVE:
+        return make_request(cell.door, cell.name, messages)
+    on_break = "restart" if cell.case.get("restart") else "error"
+    return f"/chat/{cell.name}", {"messages": messages, "on_break": on_break}
 
 
 def _read(response: httpx.Response) -> Answer:
@@ -142,7 +129,10 @@ def state_facts(rig: Rig, cell: Cell, answer: Answer, left: Left) -> Facts:
         answer.complaints.append(f"{len(records)} final records")
     answer.complaints += _find_unnamed(cell, left.lines)
     error = answer.error or {}
-    calls = _count_calls(rig, cell, answer)
+    if records and (answer.is_unnamed or (error and "reason" not in error)):
+        # What this door does not say; the final record has it.
+        error = {**_of_record(records[0]), **error}
+    calls = _count_calls(rig, cell, answer, left.lines)
     _check_details(cell, answer, calls)
     return Facts(
         status=error.get("status", answer.http_status),
@@ -159,6 +149,10 @@ def state_facts(rig: Rig, cell: Cell, answer: Answer, left: Left) -> Facts:
     )
 
 
+def _of_record(record: dict[str, Any]) -> dict[str, Any]:
+    return {"status": record["status"], "code": record["error_code"], "reason": record["reason"]}
+
+
 def _find_unnamed(cell: Cell, lines: list[dict[str, Any]]) -> list[str]:
     """An answer with an error status has the vendor's own request id in the log."""
     if cell.case["phase"] != "before" or cell.fault in _WITHIN_A_STREAM:
@@ -172,15 +166,21 @@ def _find_unnamed(cell: Cell, lines: list[dict[str, Any]]) -> list[str]:
     return ["the vendor's request id is not in the log"] * bool(nameless)
 
 
-def _count_calls(rig: Rig, cell: Cell, answer: Answer) -> tuple[int, ...]:
-    """How often each model was asked, by the vendors' own log; for a faulty address, by what the error says."""
+def _count_calls(
+    rig: Rig, cell: Cell, answer: Answer, lines: list[dict[str, Any]]
+) -> tuple[int, ...]:
+    """How often each model was asked, by the vendors' own log; for a faulty address, by what the error says.
+
+    A door whose errors are texts does not say it: there it is the log of the failed attempts.
+    """
     asked = [
         call.model
         for call in rig.simulator.calls
         if call.model in cell.models and not call.is_check
     ]
     if cell.case.get("endpoint"):
-        asked = [attempt["model"] for attempt in (answer.error or {}).get("attempts", ())]
+        failed = [line["context"] for line in lines if line["message"] == "attempt failed"]
+        asked = [attempt["model"] for attempt in (answer.error or {}).get("attempts", failed)]
     if asked != sorted(asked, key=cell.models.index):
         answer.complaints.append(f"asked out of order: {asked}")
     counts = [asked.count(model) for model in cell.models]
@@ -192,6 +192,8 @@ def _check_details(cell: Cell, answer: Answer, calls: tuple[int, ...]) -> None:
     complaints = answer.complaints
     error = answer.error
     began = bool(answer.text or answer.tools)
+    if answer.is_unnamed or (error and "attempts" not in error):
+        return
     if error:
         expected_http = 200 if began or cell.case.get("past_hold") else error["status"]
         complaints += [f"HTTP {answer.http_status}"] * (answer.http_status != expected_http)

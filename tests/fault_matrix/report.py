@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.fault_matrix.cells import load_descriptions
+from tests.fault_matrix.doors import DOORS, NATIVE, door_path, error_codes, error_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +38,20 @@ An *error event* comes in a stream that has begun; before that an error is a res
 | Fault | What the vendor does | Fallback healthy | Both models faulty | After three deltas | Vendors | Right |
 |---|---|---|---|---|---|---|
 """
+_DOORS = """
+## The other doors
+
+The chats above come by the gateway's own protocol. By each other protocol comes one vendor of every fault, the vendors
+in turn. Its clients are told the same, in the words of that protocol: with the true status if nothing was sent, else by
+the protocol's own error in a stream, which never has a mark of a whole answer.
+
+| Door | Cells | Right |
+|---|---|---|
+"""
+_WORDS = """
+The words for each code: the status of a response, and the fields by which clients know an error.
+
+"""
 _VARIANTS = {
     "past_hold": "after the status line was sent",
     "restart": 'with `"on_break": "restart"`',
@@ -51,6 +66,7 @@ class Row(NamedTuple):
     phase: str
     faulty: str
     vendor: str
+    door: str
     status: str
     code: str
     reason: str
@@ -73,6 +89,7 @@ def make_row(verdict: Verdict) -> Row:
         phase=cell.phase,
         faulty=cell.scenario,
         vendor=cell.vendor,
+        door=cell.door,
         status=str(seen.status),
         code=seen.code or "",
         reason=seen.reason or "",
@@ -105,8 +122,26 @@ def write_page(rows: list[Row], wrong: list[str]) -> str:
     summary = f"{right} of {len(rows)} cells are right.\n" + "".join(
         f"- {line}\n" for line in wrong
     )
-    faults = groupby(sorted(rows, key=_sort_key), key=_sort_key)
-    return _HEAD + summary + _TABLE + "".join(_write_fault([*cells]) for _, cells in faults)
+    native = sorted((row for row in rows if row.door == NATIVE), key=_sort_key)
+    faults = groupby(native, key=_sort_key)
+    table = "".join(_write_fault([*cells]) for _, cells in faults)
+    return _HEAD + summary + _TABLE + table + _write_doors(rows)
+
+
+def _write_doors(rows: list[Row]) -> str:
+    """What the clients of the other doors are told, and how many of their cells are right."""
+    lines = []
+    for door in DOORS:
+        cells = [row for row in rows if row.door == door]
+        right = sum(not row.wrong for row in cells)
+        lines.append(f"| `{door_path(door)}` | {len(cells)} | {right} |\n")
+    codes = [
+        f"| `{code}` | " + " | ".join(error_words(door, code) for door in DOORS) + " |\n"
+        for code in error_codes()
+    ]
+    names = " | ".join(f"`{door_path(door)}`" for door in DOORS)
+    head = f"| Code | {names} |\n|{'---|' * (len(DOORS) + 1)}\n"
+    return _DOORS + "".join(lines) + _WORDS + head + "".join(codes)
 
 
 def _sort_key(row: Row) -> tuple[int, str, str]:

@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.fault_matrix.answer import Answer
 from tests.fault_matrix.chats import (
     CANARIES,
-    Answer,
     Left,
     ask,
     ask_often,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.exhaustive import exhaustive
+from tests.fault_matrix import doors
 from tests.fault_matrix.cells import (
     Cell,
     load_cases,
@@ -15,6 +16,7 @@ from tests.fault_matrix.cells import (
     load_descriptions,
     missing_and_unknown,
 )
+from tests.fault_matrix.doors import DOORS, NATIVE
 from tests.fault_matrix.report import (
     DATA,
     PAGE,
@@ -38,13 +40,22 @@ VENDORS_DIFFER = (
 
 def of_all_rows() -> list[Cell]:
     """Every fault of one vendor, the fallback healthy if the two can differ."""
-    mine = [cell for cell in CELLS if cell.vendor == "gpt"]
+    mine = [cell for cell in CELLS if cell.vendor == "gpt" and cell.door == NATIVE]
     return [cell for cell in mine if cell.scenario == "default" or "default" not in cell.case]
 
 
 def of_rows_that_differ(vendor: str) -> list[Cell]:
     """Those of another vendor in which it may differ."""
-    return [cell for cell in CELLS if cell.vendor == vendor and cell.case["row"] in VENDORS_DIFFER]
+    return [
+        cell
+        for cell in CELLS
+        if cell.vendor == vendor and cell.door == NATIVE and cell.case["row"] in VENDORS_DIFFER
+    ]
+
+
+def of_door(door: str) -> list[Cell]:
+    """Breaks, early ends and error events by another door, one model faulty, and both."""
+    return [cell for cell in CELLS if cell.door == door and cell.case["row"] in VENDORS_DIFFER]
 
 
 async def check(cells: list[Cell], folder: Path) -> None:
@@ -64,6 +75,24 @@ async def test_every_fault_is_met_as_promised(tmp_path: Path) -> None:
 async def test_broken_streams_are_met_alike_with_every_sdk(vendor: str, tmp_path: Path) -> None:
     """Breaks, early ends and error events, in which the SDKs differ most; one model faulty, and both."""
     await check(of_rows_that_differ(vendor), tmp_path)
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_broken_streams_are_told_in_each_doors_own_words(door: str, tmp_path: Path) -> None:
+    """No broken answer has a mark of a whole one, and no whole one an error."""
+    await check(of_door(door), tmp_path)
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_wrong_words_of_a_door_are_found(
+    door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The expectations are not read from what is seen."""
+    monkeypatch.setitem(doors._errors(door), "upstream_unavailable", [418, "teapot"])
+    (cell,) = [cell for cell in CELLS if cell.door == door and "503-before-both" in repr(cell)]
+    verdicts, _ = await run([cell], tmp_path)
+    assert any("418" in wrong for wrong in verdicts[0].wrong)
+    assert any("it says" in wrong for wrong in verdicts[0].wrong)
 
 
 async def test_what_is_not_as_expected_is_found(tmp_path: Path) -> None:
@@ -96,6 +125,7 @@ def test_data_has_every_cell_and_all_are_right() -> None:
     rows = read_data(DATA.read_text(encoding="utf-8"))
     names = [
         f"{row.row}-{row.fault}-{row.phase}-{row.faulty}-{row.vendor}".replace(" ", "-")
+        + (f"-{row.door}" if row.door != NATIVE else "")
         for row in rows
     ]
     assert names == [repr(cell) for cell in CELLS]
