@@ -38,12 +38,14 @@ HOST = "127.0.0.1"
 
 _PATIENT_HOLD = 30.0  # seconds: no status line goes out before the verdict
 _SHORT_HOLD = 0.2
-_TIMEOUTS = {
+_LIMITS = {
     "connect_timeout_seconds": 1,
     "first_content_timeout_seconds": 1.5,
     "last_first_content_timeout_seconds": 1.5,
     "idle_timeout_seconds": 1.5,
     "total_timeout_seconds": 6,
+    # so that an event over the limit is noticed long before the timeouts, on a slow machine too
+    "max_event_bytes": 2**20,
 }
 
 
@@ -139,7 +141,7 @@ async def open_rig(cells: list[Cell], logs: Path, *, past_hold: bool) -> AsyncIt
     keys = {f"{WIRES[name].key_variable.lower()}_api_key": f"{CANARY_KEY}-{name}" for name in WIRES}
     hold = _SHORT_HOLD if past_hold else _PATIENT_HOLD
     settings = load_settings(
-        None, log_dir=str(logs), log_max_bytes=10**9, status_hold_seconds=hold, **_TIMEOUTS, **keys
+        None, log_dir=str(logs), log_max_bytes=10**9, status_hold_seconds=hold, **_LIMITS, **keys
     )
     async with AsyncExitStack() as stack:
         simulator = await stack.enter_async_context(
