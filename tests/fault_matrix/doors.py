@@ -1,6 +1,6 @@
 """The chats of the matrix by the doors of other protocols: what is asked there, and how an answer is read.
 
-A reader says what a client of the door can tell, in the words of the native door, and complains if the door's own words
+A reader says what a client of the door sees, in the words of the native door, and complains if the door's own words
 are not those of `doors.toml`, or if a broken answer has any of the marks of a whole one.
 """
 
@@ -34,7 +34,7 @@ def error_codes() -> list[str]:
 
 
 def error_words(door: str, code: str) -> str:
-    """What a door's clients are told of an error, for the page."""
+    """An error in the words of a door, for the page."""
     status, *words = _errors(door)[code]
     return ", ".join([str(status), *(f"`{word}`" for word in dict.fromkeys(words))])
 

@@ -42,7 +42,7 @@ _DOORS = """
 ## The other doors
 
 The chats above come by the gateway's own protocol. By each other protocol comes one vendor of every fault, the vendors
-in turn. Its clients are told the same, in the words of that protocol: with the true status if nothing was sent, else by
+in turn. Its clients see the same, in the words of that protocol: with the true status if nothing was sent, else by
 the protocol's own error in a stream, which never has a mark of a whole answer.
 
 | Door | Cells | Right |
@@ -129,7 +129,7 @@ def write_page(rows: list[Row], wrong: list[str]) -> str:
 
 
 def _write_doors(rows: list[Row]) -> str:
-    """What the clients of the other doors are told, and how many of their cells are right."""
+    """What the clients of the other doors see, and how many of their cells are right."""
     lines = []
     for door in DOORS:
         cells = [row for row in rows if row.door == door]
