@@ -138,9 +138,8 @@ class ResponsesEncoder:
         """
         identity = self._reply.identity
         if not self._has_begun:
-            facts = identity._asdict()
-            del facts["id"]
-            self._begin(error.model or self._options.model, facts)
+            ids = {"conversation_id": identity.conversation_id, "request_id": identity.request_id}
+            self._begin(error.model or self._options.model, ids)
         fields = error_object(error, identity.request_id)
         said = fields["error"]
         if error.code == "rate_limited" and (seconds := retry_seconds(error)):

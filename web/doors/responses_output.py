@@ -115,9 +115,9 @@ class ResponseOutput:
             self._open_part(kind)
         self._texts.append(text)
         if kind is not _INPUT:
-            parts = (self._before_number, self._number, self._before_text, _encode(text))
+            number, self._number = self._number, self._number + 1
+            parts = (self._before_number, number, self._before_text, _encode(text))
             self._frames.append(b"%b%d%b%b}\n\n" % parts)
-            self._number += 1
 
     def add_state(self, state: State, *, of_call: bool = False) -> None:
         """Add opaque state to the open reasoning item, which it ends, or to one of its own."""

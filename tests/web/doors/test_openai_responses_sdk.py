@@ -208,6 +208,28 @@ async def test_items_of_an_answer_are_the_next_turns_history(
 
 
 @WAYS
+async def test_items_of_an_answer_can_be_referred_to(world: World, ask: Callable[..., Any]) -> None:
+    """As the AI SDK does; a client that asked for no storing sends them itself."""
+    deltas: Batch = [Text("I look."), ToolCallDelta(0, "call_0", "search", "{}")]
+    for stored in (True, False):
+        world.gateway.gpt.enqueue(deltas, [finish("tool_calls")])
+        first = await ask(world, tools=[SEARCH], store=stored)
+        references = [{"type": "item_reference", "id": item.id} for item in first.output]
+        result = {"type": "function_call_output", "call_id": "call_0", "output": "found"}
+        history = [{"role": "user", "content": "Hi"}, *references, result]
+        if stored:
+            world.gateway.gpt.enqueue(*answer("Found."))
+            assert (await ask(world, tools=[SEARCH], input=history)).output_text == "Found."
+        else:
+            with pytest.raises(openai.BadRequestError, match="not kept"):
+                await ask(world, tools=[SEARCH], input=history)
+    assert world.gateway.gpt.history[1].prompt.turns[1:] == (
+        Turn("assistant", (Text("I look."), ToolCall("call_0", "search", "{}"))),
+        Turn("user", (ToolResult("call_0", (Text("found"),)),)),
+    )
+
+
+@WAYS
 async def test_reasoning_has_its_summary(world: World, ask: Callable[..., Any]) -> None:
     """Beside the text, never in it."""
     world.gateway.gpt.enqueue([Reasoning("H")], [Reasoning("m")], *answer("Hi"))
