@@ -78,7 +78,7 @@ async def test_broken_streams_are_met_alike_with_every_sdk(vendor: str, tmp_path
 
 
 @pytest.mark.parametrize("door", DOORS)
-async def test_broken_streams_are_told_in_each_doors_own_words(door: str, tmp_path: Path) -> None:
+async def test_broken_streams_end_in_each_doors_own_words(door: str, tmp_path: Path) -> None:
     """No broken answer has a mark of a whole one, and no whole one an error."""
     await check(of_door(door), tmp_path)
 
