@@ -61,7 +61,7 @@ class ModelNames:
         matches = [
             match for provider in self._providers.values() for match in _find(name, provider)
         ]
-        if not matches:
+        if not matches or not _is_plain(name):
             valid = ", ".join(model.name for model in self.listed())
             raise GatewayError(
                 "unknown_provider", f"There is no such model; valid are {valid}.", reason="model"
@@ -83,6 +83,11 @@ class ModelNames:
             if self._providers[alias.provider].configured
         }
         return tuple(ListedModel(*item) for item in listed.items() if "*" not in item[0])
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name can be part of a header and of a URL's path, and is what it seems there."""
+    return name.isascii() and name.isprintable() and not {".", ".."} & set(name.split("/"))
 
 
 def _find(name: str, provider: ProviderSettings) -> Iterable[_Match]:

@@ -10,7 +10,17 @@ import sys
 from collections.abc import Iterator
 from typing import assert_never
 
-from models import Chat, GatewayError, Image, JsonSchema, Reasoning, Text, ToolCall, ToolResult
+from models import (
+    Chat,
+    GatewayError,
+    Image,
+    JsonSchema,
+    Reasoning,
+    State,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 
 # A chat is large from here on, in bytes. Reading a part costs as much as so many bytes, and a byte
 # of a schema as much as eight others.
@@ -89,14 +99,16 @@ class KeptChat:
         for part in _flat_parts(self.chat):
             parts += 1
             match part:
-                case Text(text) | Reasoning(text):
+                case Text(text):
                     size += sys.getsizeof(text)
+                case Reasoning(text, state):
+                    size += sys.getsizeof(text) + _size_of(state)
                 case Image(data=data):
                     self.has_images = True
                     size += sys.getsizeof(data)
-                case ToolCall(arguments=arguments):
+                case ToolCall(arguments=arguments, state=state):
                     self.has_calls = True
-                    size += sys.getsizeof(arguments)
+                    size += sys.getsizeof(arguments) + _size_of(state)
                 case _:
                     assert_never(part)
         schemas = 0
@@ -123,6 +135,11 @@ class KeptChat:
     def _give_back(self, rest: int) -> None:
         self._budget.free_bytes += self._reserved - rest
         self._reserved = rest
+
+
+def _size_of(state: State | None) -> int:
+    """The bytes of an opaque state, which may be more than all texts."""
+    return sys.getsizeof(state.data) if state else 0
 
 
 def _flat_parts(chat: Chat) -> Iterator[Text | Image | Reasoning | ToolCall]:

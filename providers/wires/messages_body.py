@@ -22,7 +22,7 @@ from providers.wires.opaque_items import read_item
 from providers.wires.tool_calls import decode_arguments
 
 _TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
-_THINKING = ("thinking", "redacted_thinking")
+_THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
 
 
 def to_body(prompt: Prompt, model: str) -> dict[str, object]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import assert_never
-
-import msgspec
 
 from models import (
     NO_OPTIONS,
@@ -24,9 +22,10 @@ from providers.schemas.adapt import OPENAI, Dialect
 from providers.wires.opaque_items import read_item
 from providers.wires.openai_fields import JSON_LINE, describe
 
-_STATES = ("reasoning",)
+# An item without its content would be one that the vendor has stored for the account.
+_STATES = {"reasoning": ("id", "summary", "encrypted_content")}
 
-Item = dict[str, object] | msgspec.Raw
+Item = Mapping[str, object]
 
 
 def to_body(prompt: Prompt, model: str, dialect: Dialect = OPENAI) -> dict[str, object]:
@@ -54,7 +53,7 @@ def _to_items(turn: Turn) -> list[Item]:
     """
     items: list[Item] = []
     parts: list[Text | Image] = []
-    states: list[msgspec.Raw] = []  # that nothing has followed yet
+    states: list[Item] = []  # that nothing has followed yet
     for part in turn.parts:
         if parts and not isinstance(part, Text | Image):
             items.append({"role": turn.role, "content": _to_content(parts)})

@@ -52,6 +52,19 @@ def test_unknown_names_are_refused_with_the_valid_ones(name: str) -> None:
         assert valid in raised.value.safe_message
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["a\r\nSet-Cookie: b=c", "a\x7f", "modèle", "模型", "a/../b", "../a", "a/.", "a\u2028b"],
+)
+def test_names_that_would_change_a_header_or_a_path_are_unknown(name: str) -> None:
+    """A pattern accepts any characters, and the name is in a header and in a vendor's URL."""
+    found = names(**KEYS, **LOCAL, local_models="*").find
+    with pytest.raises(GatewayError) as raised:
+        found(name)
+    assert raised.value.code == "unknown_provider"
+    assert found("org/model-1.5:latest") == AskedModel("local", "org/model-1.5:latest")
+
+
 def test_listed_models_are_asked_first() -> None:
     """Names and patterns of <VENDOR>_MODELS; other names of the vendor are not."""
     found = names(**KEYS, openai_models="gpt-6-sol, gpt-5*-mini").find

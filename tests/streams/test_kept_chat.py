@@ -21,6 +21,8 @@ from models import (
     GatewayError,
     Image,
     JsonSchema,
+    Reasoning,
+    State,
     Text,
     Tool,
     ToolCall,
@@ -206,6 +208,17 @@ def test_images_and_parts_are_counted() -> None:
     kept.close()
     kept.close()
     assert budget.free_bytes == free
+
+
+def test_opaque_states_are_counted() -> None:
+    """Those of reasoning and those of calls: a client can make them as long as its body."""
+    budget = PromptBudget(10**6)
+    state = State("claude", "haiku", "x" * 200_000)
+    call = ToolCall("call_1", "f", "{}", state)
+    kept = KeptChat(Chat(turns=(Turn("assistant", (Reasoning("", state), call)),)), budget)
+    kept.reserve()
+    assert 400_000 <= 10**6 - budget.free_bytes < 401_000
+    assert kept.is_large
 
 
 def test_question_is_the_last_text_of_the_user() -> None:
