@@ -20,14 +20,19 @@ def stateless_calls(chat: Chat) -> list[ToolCall]:
 
 
 def restore_states(chat: Chat, kept: Mapping[str, KeptState]) -> Chat:
-    """The chat with the kept states, which go by the keys of their calls, in their places."""
-    turns = tuple(
+    """The chat with the kept states, which go by the keys of their calls, in their places.
+
+    Each is restored once, to the newest of the calls that are the same: a short body could ask for
+    a large state a thousand times.
+    """
+    left = dict(kept)
+    turns = [
         turn
         if any(_state_of(part) for part in turn.parts)
-        else Turn(turn.role, tuple(_restore(turn.parts, kept)))
-        for turn in chat.turns
-    )
-    return msgspec.structs.replace(chat, turns=turns)
+        else Turn(turn.role, tuple(_restore(turn.parts, left)))
+        for turn in reversed(chat.turns)
+    ]
+    return msgspec.structs.replace(chat, turns=tuple(reversed(turns)))
 
 
 def drop_foreign_states(prompt: Prompt, provider: str, model: str) -> Prompt:
@@ -47,12 +52,15 @@ def _state_of(part: Part) -> State | None:
     return part.state if isinstance(part, Reasoning | ToolCall) else None
 
 
-def _restore(parts: tuple[Part, ...], kept: Mapping[str, KeptState]) -> Iterator[Part]:
-    """The parts with the states of their calls: those before a call stand where they arrived."""
+def _restore(parts: tuple[Part, ...], left: dict[str, KeptState]) -> Iterator[Part]:
+    """The parts with the states of their calls: those before a call stand where they arrived.
+
+    The states are taken out of those that are left.
+    """
     found = {
         part.id: entry
         for part in parts
-        if isinstance(part, ToolCall) and (entry := kept.get(state_key(part)))
+        if isinstance(part, ToolCall) and (entry := left.pop(state_key(part), None))
     }
     before = [
         (place, state, call_id)
@@ -73,7 +81,7 @@ def _restore(parts: tuple[Part, ...], kept: Mapping[str, KeptState]) -> Iterator
                     yield Text(text)
                 chars += len(text)
             case ToolCall(call_id, name, arguments):
-                own = found.get(call_id)
+                own = found.pop(call_id, None)
                 while before and before[0][2] == call_id:
                     yield Reasoning("", before.pop(0)[1])
                 yield ToolCall(call_id, name, arguments, own.own if own else None)

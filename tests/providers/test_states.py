@@ -117,6 +117,16 @@ def test_turn_whose_states_the_client_sent_is_as_it_is() -> None:
     assert restored(parts, kept) == parts
 
 
+def test_state_is_restored_once_to_the_newest_of_equal_calls() -> None:
+    """Some servers number their calls anew in each answer; and a client may repeat one at will."""
+    _, kept = answer([thought("A"), call(1, "own")])
+    bare_call, question = call(1), Turn("user", (Text("Hi"),))
+    turn = Turn("assistant", (bare_call, bare_call))
+    turns = restore_states(Chat(turns=(question, turn, question, turn)), kept).turns
+    assert turns[1].parts == (bare_call, bare_call)
+    assert turns[3].parts == (thought("A"), call(1, "own"), bare_call)
+
+
 PARTS = st.lists(st.sampled_from(["text", "thought", "call", "own"]), min_size=1, max_size=8).map(
     lambda kinds: [make_part(kind, place) for place, kind in enumerate(kinds)]
 )

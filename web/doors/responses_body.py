@@ -190,14 +190,17 @@ def _read_conversation_id(raw: Raw) -> str | None:
 
 
 def _find_echo(fields: _Body, settings: Settings) -> dict[str, Raw]:
-    """The fields that the answer repeats. They share no memory with the body."""
+    """The fields that the answer repeats, each in one line, as the data of an event has to be.
+
+    They share no memory with the body.
+    """
     raws = {
         name: getattr(fields, name)
         for name, parameter in _ECHOED.items()
         if parameter is None or parameter in settings.client_parameters
     }
     return {
-        name: Raw(bytes(memoryview(raw)))
+        name: Raw(msgspec.json.format(bytes(memoryview(raw)), indent=-1))
         for name, raw in raws.items()
         if not is_absent(raw) and size_of(raw) <= _MAX_ECHO
     }

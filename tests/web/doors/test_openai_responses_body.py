@@ -349,6 +349,16 @@ def test_answer_repeats_what_was_sent() -> None:
     assert {name: json.loads(bytes(raw)) for name, raw in echo.items()} == sent
 
 
+def test_what_is_repeated_is_one_line() -> None:
+    """An event's data ends with its line, and people write bodies in many."""
+    fields = {"model": "gpt", "input": "Hi", "metadata": {"a": "b\n", "c": "d"}, "top_p": 0.5}
+    for end in ("\n", "\r\n"):
+        body = json.dumps(fields, indent=2).replace("\n", end).encode()
+        asked = DOOR.read(body, DEFAULT_SETTINGS, Headers())
+        echo = {name: bytes(raw) for name, raw in options_of(asked).echo.items()}
+        assert echo == {"metadata": b'{"a":"b\\n","c":"d"}', "top_p": b"0.5"}
+
+
 @pytest.mark.parametrize(
     ("key", "conversation_id"),
     [("thread-1", "thread-1"), ("", None), (None, None), ("a" * 129, None), (7, None)],
