@@ -50,7 +50,16 @@ class StateStore(Protocol):
         """The states that are kept, by their keys."""
 
 
-def state_key(call: ToolCall) -> str:
+def state_scope(owner: str, question: str) -> str:
+    """The scope of the keys of one client's calls after one question.
+
+    Servers number their calls, so that the ids of two clients' calls may be the same. A vendor
+    needs the states of the newest question's calls only.
+    """
+    return sha256(msgspec.json.encode((owner, question))).hexdigest()
+
+
+def state_key(call: ToolCall, scope: str) -> str:
     """The key of a call.
 
     Servers number their calls anew in each answer, so the key depends on the whole call. Clients
@@ -63,7 +72,7 @@ def state_key(call: ToolCall) -> str:
             values = _plain(values)
     except (msgspec.MsgspecError, RecursionError):  # no JSON, or too many lists within lists
         values = call.arguments
-    parts = msgspec.json.encode((call.id, call.name, values), order="sorted")
+    parts = msgspec.json.encode((scope, call.id, call.name, values), order="sorted")
     return sha256(parts).hexdigest()
 
 

@@ -13,7 +13,7 @@ from enum import Enum
 from functools import partial
 from typing import assert_never, cast
 
-from cluster.state_store import StateStore, state_key
+from cluster.state_store import StateStore, state_key, state_scope
 from models import Chat, End, Event, GatewayError, Prompt, Restart, Start
 from providers import policy
 from providers.answer_calls import AnswerCalls
@@ -137,17 +137,21 @@ class RunningChat:
 
     async def recall(self) -> None:
         """Put the states that the client has not sent back into the chat."""
-        chat = self.kept.chat
-        make = partial(_keys, chat)
+        chat, scope = self.kept.chat, self._state_scope()
+        make = partial(_keys, chat, scope)
         keys = await call_off_loop(make) if self.kept.is_large else make()
         if keys and (found := await self._states.get(keys)):
-            self.kept.replace(restore_states(chat, found))
+            self.kept.replace(restore_states(chat, found, scope))
 
     async def remember(self, calls: AnswerCalls) -> None:
         """Keep the states of an answer's calls for the next turn."""
-        states = {state_key(call): state for call, state in calls.kept()}
-        if states:
-            await self._states.put(states)
+        kept = list(calls.kept())
+        if kept:
+            scope = self._state_scope()
+            await self._states.put({state_key(call, scope): state for call, state in kept})
+
+    def _state_scope(self) -> str:
+        return state_scope(self._record.owner, self.kept.question)
 
     async def begin(self) -> Attempt:
         """The request to the model that is asked now."""
@@ -226,6 +230,6 @@ class RunningChat:
         return self._record.end_answer(end)
 
 
-def _keys(chat: Chat) -> list[str]:
+def _keys(chat: Chat, scope: str) -> list[str]:
     """The keys of the calls in whose turns the client sent no state."""
-    return [state_key(call) for call in stateless_calls(chat)]
+    return [state_key(call, scope) for call in stateless_calls(chat)]

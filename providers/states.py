@@ -19,7 +19,7 @@ def stateless_calls(chat: Chat) -> list[ToolCall]:
     return calls
 
 
-def restore_states(chat: Chat, kept: Mapping[str, KeptState]) -> Chat:
+def restore_states(chat: Chat, kept: Mapping[str, KeptState], scope: str) -> Chat:
     """The chat with the kept states, which go by the keys of their calls, in their places.
 
     Each is restored once, to the newest of the calls that are the same: a short body could ask for
@@ -29,7 +29,7 @@ def restore_states(chat: Chat, kept: Mapping[str, KeptState]) -> Chat:
     turns = [
         turn
         if any(_state_of(part) for part in turn.parts)
-        else Turn(turn.role, tuple(_restore(turn.parts, left)))
+        else Turn(turn.role, tuple(_restore(turn.parts, left, scope)))
         for turn in reversed(chat.turns)
     ]
     return msgspec.structs.replace(chat, turns=tuple(reversed(turns)))
@@ -52,7 +52,7 @@ def _state_of(part: Part) -> State | None:
     return part.state if isinstance(part, Reasoning | ToolCall) else None
 
 
-def _restore(parts: tuple[Part, ...], left: dict[str, KeptState]) -> Iterator[Part]:
+def _restore(parts: tuple[Part, ...], left: dict[str, KeptState], scope: str) -> Iterator[Part]:
     """The parts with the states of their calls: those before a call stand where they arrived.
 
     The states are taken out of those that are left.
@@ -60,7 +60,7 @@ def _restore(parts: tuple[Part, ...], left: dict[str, KeptState]) -> Iterator[Pa
     found = {
         part.id: entry
         for part in parts
-        if isinstance(part, ToolCall) and (entry := left.pop(state_key(part), None))
+        if isinstance(part, ToolCall) and (entry := left.pop(state_key(part, scope), None))
     }
     before = [
         (place, state, call_id)

@@ -93,6 +93,12 @@ class ChatRecorder:
         self._texts: list[str] = []
         _report(reports.chat_began, self._opening)
 
+    @property
+    def owner(self) -> str:
+        """Whose chat it is: the client's key by its name, or else the address."""
+        opening = self._opening
+        return f"key {opening.client}" if opening.client else f"address {opening.address}"
+
     def begin_answer(
         self, opening: Start | Restart, texts: list[str], *, has_content: bool
     ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.state_store import KeptState, MemoryStateStore, state_key
+from cluster.state_store import KeptState, MemoryStateStore, state_key, state_scope
 from models import State, ToolCall
 
 NO_LIMIT = 10**9
@@ -21,13 +21,16 @@ VALUES = st.recursive(
 )
 
 
+SCOPE = state_scope("key a", "Hi")
+
+
 def keep(size: int = 10) -> KeptState:
     """A state of so many bytes, and of what each takes beside."""
     return KeptState(own=State("p", "m", "x" * size))
 
 
 def key_of(arguments: str, call_id: str = "call_1", name: str = "look") -> str:
-    return state_key(ToolCall(call_id, name, arguments))
+    return state_key(ToolCall(call_id, name, arguments), SCOPE)
 
 
 async def kept(store: MemoryStateStore, *keys: str) -> list[str]:
@@ -117,3 +120,10 @@ def test_deep_arguments_have_a_key(opening: str, depth: int) -> None:
     closing = "]" if opening == "[" else "}"
     arguments = opening * depth + "1" + closing * depth
     assert key_of(arguments) == key_of(arguments)
+
+
+def test_equal_calls_of_others_have_other_keys() -> None:
+    """Servers number their calls: of two clients, or after two questions, they may be the same."""
+    call = ToolCall("functions.bash:0", "bash", '{"command":"ls"}')
+    scopes = [("key a", "Hi"), ("key b", "Hi"), ("key a", "Ho"), ("address a", "Hi")]
+    assert len({state_key(call, state_scope(*scope)) for scope in scopes}) == len(scopes)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.state_store import KeptState, state_key
+from cluster.state_store import KeptState, state_key, state_scope
 from models import (
     Chat,
     Delta,
@@ -26,6 +26,8 @@ from providers.answer_calls import AnswerCalls
 from providers.states import drop_foreign_states, has_states, restore_states, stateless_calls
 
 QUESTION = Turn("user", (Text("How is it?"),))
+
+SCOPE = state_scope("key a", "Hi")
 
 
 def state(name: str, model: str = "m") -> State:
@@ -53,7 +55,7 @@ def answer(parts: Sequence[Part]) -> tuple[list[Part], dict[str, KeptState]]:
                 deltas.append(part)
     calls.arrange(deltas)
     calls.close()
-    kept = {state_key(one): entry for one, entry in calls.kept()}
+    kept = {state_key(one, SCOPE): entry for one, entry in calls.kept()}
     return [bare(part) for part in parts if not isinstance(part, Reasoning)], kept
 
 
@@ -65,7 +67,7 @@ def bare(part: Part) -> Part:
 def restored(parts: Sequence[Part], kept: dict[str, KeptState]) -> tuple[Part, ...]:
     """The parts of the turn with the kept states in it."""
     chat = Chat(turns=(QUESTION, Turn("assistant", tuple(parts))))
-    return restore_states(chat, kept).turns[1].parts
+    return restore_states(chat, kept, SCOPE).turns[1].parts
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_state_is_restored_once_to_the_newest_of_equal_calls() -> None:
     _, kept = answer([thought("A"), call(1, "own")])
     bare_call, question = call(1), Turn("user", (Text("Hi"),))
     turn = Turn("assistant", (bare_call, bare_call))
-    turns = restore_states(Chat(turns=(question, turn, question, turn)), kept).turns
+    turns = restore_states(Chat(turns=(question, turn, question, turn)), kept, SCOPE).turns
     assert turns[1].parts == (bare_call, bare_call)
     assert turns[3].parts == (thought("A"), call(1, "own"), bare_call)
 
