@@ -65,14 +65,13 @@ def state_key(call: ToolCall, scope: str) -> str:
     Servers number their calls anew in each answer, so the key depends on the whole call. Clients
     write the arguments anew, so it depends on their values alone.
     """
-    values: object
     try:
         values = msgspec.json.decode(call.arguments)
         if _FLOAT.search(call.arguments):
             values = _plain(values)
+        parts = msgspec.json.encode((scope, call.id, call.name, values), order="sorted")
     except (msgspec.MsgspecError, RecursionError):  # no JSON, or too many lists within lists
-        values = call.arguments
-    parts = msgspec.json.encode((scope, call.id, call.name, values), order="sorted")
+        parts = msgspec.json.encode((scope, call.id, call.name, call.arguments))
     return sha256(parts).hexdigest()
 
 

@@ -113,6 +113,6 @@ def _read_signature(state: State) -> dict[str, str]:
     """The signature in a state; empty if it is not this wire's."""
     try:
         signature = msgspec.json.decode(state.data, type=_Signature)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return {}
     return {"thoughtSignature": signature.thought_signature}

@@ -29,7 +29,7 @@ def read_item(
         return None
     try:
         kind = msgspec.json.decode(state.data, type=_Item).type
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     if kind not in kinds:
         return None
@@ -44,6 +44,6 @@ def read_fields(state: State, names: Iterable[str]) -> dict[str, msgspec.Raw]:
     """Those of the state's fields that have these names."""
     try:
         fields = msgspec.json.decode(state.data, type=dict[str, msgspec.Raw])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return {}
     return {name: fields[name] for name in names if name in fields}

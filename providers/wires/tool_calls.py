@@ -12,6 +12,7 @@ import msgspec
 from models import ToolCallDelta, ToolResult, Turn
 from providers.wires.lenient_json import write_json
 
+_MANY_LEVELS = 200  # of objects and lists; what has fewer is not too deep
 _NO_ARGUMENTS = ("null", "[]")  # which servers write for a call that has none
 
 
@@ -100,11 +101,15 @@ def encode_arguments(arguments: object) -> str:
 def decode_arguments(arguments: str) -> Mapping[str, object]:
     """The arguments as an object, for vendors that take no text.
 
-    What a model wrote may be no JSON object: it is then sent as the value of INVALID_JSON, so that
-    the model can see its mistake.
+    What a model wrote may be no JSON object, or too deep to be sent: it is then sent as the value of
+    INVALID_JSON, so that the model can see its mistake.
     """
     try:
-        return msgspec.json.decode(arguments or "{}", type=dict[str, object])
+        decoded = msgspec.json.decode(arguments or "{}", type=dict[str, object])
+        if arguments.count("{") + arguments.count("[") > _MANY_LEVELS:
+            # as deep as they will be in a request, and a few levels more
+            msgspec.json.encode([[[[[[[[[[[[[[[[decoded]]]]]]]]]]]]]]]])
+        return decoded
     except (msgspec.MsgspecError, RecursionError):
         return {"INVALID_JSON": arguments}
 

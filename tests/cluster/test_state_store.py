@@ -114,12 +114,12 @@ def test_key_is_that_of_the_call() -> None:
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
-@pytest.mark.parametrize("depth", [500, 900, 100_000])
-def test_deep_arguments_have_a_key(opening: str, depth: int) -> None:
-    """They are no failure of the chat."""
+def test_deep_arguments_have_a_key(opening: str) -> None:
+    """They are no failure of the chat, at whatever depth they can't be read or written any more."""
     closing = "]" if opening == "[" else "}"
-    arguments = opening * depth + "1" + closing * depth
-    assert key_of(arguments) == key_of(arguments)
+    for depth in (*range(1_100), 100_000):
+        arguments = opening * depth + "1" + closing * depth
+        assert key_of(arguments) == key_of(arguments)
 
 
 def test_equal_calls_of_others_have_other_keys() -> None:

@@ -31,8 +31,9 @@ from models import (
     Turn,
 )
 from prompt_engineering import build_prompt
+from providers.capabilities import Capability
 from providers.groq_provider import GroqProvider
-from providers.wires import chat_completions_body, messages_body
+from providers.wires import chat_completions_body, generate_content_body, messages_body
 from tests.vendors.sdk_types import check_request
 
 SCHEMA = (
@@ -289,3 +290,22 @@ def read_pairs(name: str, messages: list[Any]) -> list[tuple[str, str]]:
             answered = [result.get("tool_call_id") for result in following[: len(asked)]]
         pairs += zip(asked, answered, strict=True)
     return pairs
+
+
+def to_gemini(prompt: Prompt, _: str) -> dict[str, object]:
+    return generate_content_body.to_body(prompt, Capability(), {})
+
+
+@pytest.mark.parametrize("make", [*MAKERS.values(), to_gemini], ids=[*MAKERS, "gemini"])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_deep_json_of_a_client_can_be_sent(
+    make: Callable[[Prompt, str], dict[str, object]], opening: str, closing: str
+) -> None:
+    """At whatever depth: what fails while a request is made would count against the vendor."""
+    for depth in (*range(900, 1_050), 50_000):
+        deep = opening * depth + "1" + closing * depth
+        state = State("p", "m", f'{{"type":"thinking","thoughtSignature":"x","a":{deep}}}')
+        call = ToolCall("call_1", "look", f'{{"a":{deep}}}', state)
+        turns = (QUESTION, Turn("assistant", (Reasoning("", state), call)))
+        result = Turn("user", (ToolResult("call_1", (Text("well"),)),))
+        msgspec.json.encode(make(Prompt("", (*turns, result), is_plain=False), "m"))
