@@ -19,17 +19,28 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 LOOKS_LIKE_CODE = re.compile(r"_|\.|\(|[a-z][A-Z]")
 OTHERS_NAMES = {
+    "ANTHROPIC_AUTH_TOKEN": "Claude Code",
+    "APIStatusError": "OpenAI's and Anthropic's SDKs",
     "BaseHTTPMiddleware": "Starlette",
+    "ChatAnthropic": "LangChain",
     "DefaultChatTransport": "the AI SDK",
     "EventSource": "browsers",
+    "ModelHTTPError": "pydantic-ai",
+    "RateLimitError": "OpenAI's and Anthropic's SDKs",
     "SO_ATTACH_REUSEPORT_CBPF": "Linux",
     "StreamingResponse": "Starlette",
     "_thinking_config_top_k_": "Gemini",
+    "createAnthropic": "the AI SDK",
+    "createOpenAI": "the AI SDK",
     "failed_generation": "Groq",
     "fastapi.sse": "FastAPI",
     "gzip_types": "nginx",
     "iter_lines": "httpx",
     "network_error": "Z.ai",
+    "run_stream": "pydantic-ai",
+    "run_sync": "pydantic-ai",
+    "set_default_openai_api": "openai-agents",
+    "textStream": "the AI SDK",
     "thinkingConfig.topK": "Gemini",
 }
 ABOUT_TESTS = (

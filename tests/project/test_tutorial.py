@@ -5,21 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-import threading
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from configuration import load_settings
+from tests.clients.served_files import files_served
 from tests.gateways.loopback import running_gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from playwright.async_api import Browser
 
 TUTORIAL = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text(encoding="utf-8")
@@ -34,26 +29,6 @@ DEMO_END = "reaches the real model."
 
 
 pytestmark = pytest.mark.usefixtures("quick_demo")
-
-
-class _QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Write nothing to the console."""
-
-
-@contextmanager
-def files_served(folder: Path) -> Iterator[str]:
-    """The origin of a server of the folder's files, as `python3 -m http.server` is one."""
-    with ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(_QuietHandler, directory=str(folder))
-    ) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=["stream", "whole"])
