@@ -19,8 +19,32 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-RICH = "## Title\n\n|a|b|\n|-|-|\n|1|2|\n\n```python\nx = 1  # one\n```\n\n[link](https://example.com) `code` $x$"
-VIEWS: dict[str, dict[str, Any]] = {"light": {}, "dark": {"color_scheme": "dark"}, "phone": PHONE}
+RICH = """## Title
+
+|a|b|
+|-|-|
+|1|2|
+
+```python
+x = 1  # one
+```
+
+3. three[^1]
+
+- [ ] task
+
+[link](https://example.com) `code` $x$
+
+[^1]: A note
+"""
+VIEWS: dict[str, dict[str, Any]] = {
+    "light": {},
+    "dark": {"color_scheme": "dark"},
+    "phone": PHONE,
+    "narrow": {"viewport": {"width": 320, "height": 640}},
+    "400 percent": {"viewport": {"width": 320, "height": 256}},
+    "German": {"locale": "de-DE"},
+}
 
 UNTIL_BELOW = """(element, [least, most]) => new Promise((resolve) => {
     const look = () => {
@@ -222,32 +246,44 @@ async def test_page_stays_where_the_reader_has_scrolled(browser: Browser, tmp_pa
 
 @pytest.mark.parametrize("view", VIEWS)
 async def test_axe_finds_no_serious_fault(browser: Browser, tmp_path: Path, view: str) -> None:
-    """Neither in an empty page nor in one that shows all that there is: answers, errors, notices, a menu, a dialog."""
+    """Neither in an empty page nor in one that shows all that there is: answers, errors, notices, menus, dialogs."""
     if not AXE.is_file():
         pytest.skip("axe-core is not in node_modules/: see `make page-tools`")
     async with (
         scripted_gateway(tmp_path) as gateway,
         chat_page(browser, gateway.running.url, **VIEWS[view]) as chat,
     ):
+        page = chat.page
         await check_with_axe(chat)
         gateway.gpt.enqueue(
             [Reasoning("Let me see"), Text("Hel")], GatewayError("upstream_truncated")
         )
         gateway.gpt.enqueue(*answer(RICH), model="nova")
-        await chat.ask_and_wait("Hello?")
+        shown = await chat.ask_and_wait("Hello?")
+        await shown.locator("math").wait_for()
+        for summary in await shown.locator("summary:visible").all():
+            await summary.click()
+        await shown.locator('.actions button[aria-expanded="false"]').click()
+        await check_with_axe(chat)
         gateway.gpt.enqueue(GatewayError("content_filtered"))
-        await chat.ask_and_wait("And this?")
+        shown = await chat.ask_and_wait("And this?")
+        await shown.locator("summary:visible").click()
         await check_with_axe(chat)
-        await chat.page.keyboard.press("Shift+Tab")
-        await chat.page.locator("#show-keys").evaluate("(button) => button.click()")
+        gateway.gpt.enqueue([Reasoning("Let me see")], silence)
+        await chat.ask("And that?")
+        await chat.last_answer.locator(".thinking.now").wait_for()
         await check_with_axe(chat)
-        await chat.page.keyboard.press("Escape")
-        await chat.page.locator("#show-settings").evaluate("(button) => button.click()")
-        await check_with_axe(chat)
-        await chat.page.keyboard.press("Escape")
-        if view == "phone":
-            await chat.page.click("#menu")
-        await chat.page.get_by_label("More for Hello?").click()
+        await page.locator("#stop:enabled").click()
+        await chat.last_answer.locator(".problem.mild").wait_for()
+        for opening in ("show-keys", "show-settings", "gateway-key"):
+            await page.locator(f"#{opening}").evaluate("(button) => button.click()")
+            await page.locator("dialog[open]").wait_for()
+            await check_with_axe(chat)
+            await page.keyboard.press("Escape")
+        if not await page.locator("#sidebar").is_visible():
+            await page.click("#menu")
+            await check_with_axe(chat)
+        await page.locator("#conversations .more").click()
         await check_with_axe(chat)
 
 
