@@ -1,8 +1,9 @@
-// Where a question is written: text, images, send and stop.
+// Where a question is written: text, images and text files, send and stop.
 
 import { find } from "./elements.js";
 import { Images } from "./images.js";
 import { fitHeight, submitsOnEnter } from "./text_area.js";
+import { readTextFile } from "./text_files.js";
 
 const DOUBLE_CLICK_MILLISECONDS = 500;
 
@@ -101,13 +102,15 @@ export class Composer {
   }
 
   #takeImages() {
-    const picker = find("image-files");
-    find("attach").addEventListener("click", () => picker.click());
-    picker.addEventListener("change", async () => {
-      await this.#images.attach(picker.files);
-      picker.value = ""; // the same file may be chosen again
-      this.focus();
-    });
+    for (const [button, id] of [["attach", "image-files"], ["camera", "camera-files"]]) {
+      const picker = find(id);
+      find(button).addEventListener("click", () => picker.click());
+      picker.addEventListener("change", async () => {
+        await this.#attach([...picker.files]);
+        picker.value = ""; // the same file may be chosen again
+        this.focus();
+      });
+    }
     this.#area.addEventListener("paste", (event) => this.#takeFiles(event, event.clipboardData));
     document.addEventListener("dragover", (event) => this.#showDrop(event, true));
     document.addEventListener("dragleave", (event) => this.#showDrop(event, event.relatedTarget !== null));
@@ -126,6 +129,16 @@ export class Composer {
   #takeFiles(event, { files }) {
     if (!files.length) return;
     event.preventDefault();
-    this.#images.attach(files);
+    this.#attach([...files]);
+  }
+
+  /** Text files are put into the question; of the others the images are taken. */
+  async #attach(files) {
+    const texts = await Promise.all(files.map((file) => (file.type.startsWith("image/") ? null : readTextFile(file))));
+    for (const text of texts.filter(Boolean)) {
+      const before = this.#area.value.trimEnd();
+      this.fill(`${before}${before && "\n\n"}${text}\n\n`);
+    }
+    await this.#images.attach(files.filter((_, index) => !texts[index]));
   }
 }

@@ -1,6 +1,7 @@
 // Images that are attached to a question: by button, drop or paste; shown small until it is sent.
 
 import { iconButton, make } from "./elements.js";
+import { makePicture } from "./enlarge.js";
 import { preparePicture } from "./pictures.js";
 import { list, say } from "../words.js";
 
@@ -65,7 +66,7 @@ export class Images {
   }
 
   #thumbnail(image) {
-    const picture = make("img", { src: `data:${image.mediaType};base64,${image.data}`, alt: image.name });
+    const picture = makePicture(image);
     const remove = iconButton("close", say("ask.remove", { name: image.name }), () => {
       this.#set(this.#attached.filter((other) => other !== image));
     });

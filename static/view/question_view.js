@@ -3,8 +3,12 @@
 import { copyButton } from "./clipboard.js";
 import { fitHeight, isOfInputMethod, submitsOnEnter } from "./text_area.js";
 import { iconButton, make } from "./elements.js";
+import { makePicture } from "./enlarge.js";
 import { focusVersions, showVersions } from "./versions.js";
 import { say } from "../words.js";
+
+const LONG_CHARACTERS = 1_500;
+const LONG_LINES = 20;
 
 export class QuestionView {
   element;
@@ -35,7 +39,7 @@ export class QuestionView {
   #show() {
     const { text, images } = this.#turn;
     const heading = make("h2", { class: "visually-hidden" }, say("question"));
-    const bubble = make("div", { class: "bubble", dir: "auto" }, ...images.map(picture), make("p", {}, text));
+    const bubble = make("div", { class: "bubble", dir: "auto" }, ...images.map(makePicture), ...showText(text));
     this.element.replaceChildren(heading, bubble, this.#buttons());
   }
 
@@ -79,5 +83,16 @@ export class QuestionView {
   }
 }
 
-const picture = ({ mediaType, data, name }) =>
-  make("img", { src: `data:${mediaType};base64,${data}`, alt: name || say("ask.image") });
+/** The text, folded if it is long, as that of a file is. */
+function showText(text) {
+  const words = make("p", {}, text);
+  if (text.length < LONG_CHARACTERS && text.split("\n").length < LONG_LINES) return [words];
+  const button = make("button", { type: "button", class: "fold", onclick: () => fold(!words.classList.contains("folded")) });
+  const fold = (isFolded) => {
+    words.classList.toggle("folded", isFolded);
+    button.setAttribute("aria-expanded", String(!isFolded));
+    button.textContent = say(isFolded ? "question.more" : "question.less");
+  };
+  fold(true);
+  return [words, button];
+}

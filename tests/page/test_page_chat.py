@@ -31,7 +31,7 @@ GIVE = """([kind, data]) => {
     const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
     const transfer = new DataTransfer();
     transfer.items.add(new File([bytes], `${kind}.png`, { type: "image/png" }));
-    transfer.items.add(new File(["hello"], "note.txt", { type: "text/plain" }));
+    transfer.items.add(new File([Uint8Array.of(80, 75, 0, 1)], "note.zip", { type: "application/zip" }));
     const options = { clipboardData: transfer, dataTransfer: transfer, bubbles: true, cancelable: true };
     const event = kind === "paste" ? new ClipboardEvent(kind, options) : new DragEvent(kind, options);
     document.getElementById("question").dispatchEvent(event);
@@ -345,7 +345,7 @@ async def test_images_are_attached(browser: Browser, tmp_path: Path) -> None:
             await chat.page.get_by_alt_text(f"{kind}.png").wait_for()
         await chat.page.get_by_label("Remove dot.png").click()
         note = await chat.page.locator("#ask-note").inner_text()
-        assert note.startswith("Not attached: note.txt. Only PNG")
+        assert note.startswith("Not attached: note.zip. Images (PNG")
         await chat.ask_and_wait("What is it?")
         parts = gateway.gpt.history[0].prompt.turns[0].parts
         assert [type(part) for part in parts] == [Image, Image, Text]

@@ -1,0 +1,157 @@
+"""What is attached to a question on the page, in a real browser: text files, pictures, and how these are looked at."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import pytest
+
+from models import Image, Text
+from tests.clients.page_browser import chat_page
+from tests.gateways.scripted import answer, scripted_gateway
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.async_api import Browser, FilePayload
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+UNTIL_WRITTEN = """(area) => new Promise((resolve) => {
+    const look = () => (area.value ? resolve(area.value) : requestAnimationFrame(look));
+    look();
+})"""
+
+
+def file(name: str, content: bytes, kind: str = "") -> FilePayload:
+    """A file as it is chosen."""
+    return {"name": name, "mimeType": kind, "buffer": content}
+
+
+FILES = {  # and what becomes of each in the question
+    "code": (
+        file("sort.py", b"x = [2, 1]\r\nx.sort()\r\n", "text/x-python"),
+        "sort.py\n\n```python\nx = [2, 1]\nx.sort()\n```\n\n",
+    ),
+    "table": (file("a.csv", "a,b\n1,ä\n".encode(), "text/csv"), "a.csv\n\n```\na,b\n1,ä\n```\n\n"),
+    "no kind": (file("Makefile", b"all:\n\ttrue\n"), "Makefile\n\n```\nall:\n\ttrue\n```\n\n"),
+    "fences": (
+        file("a.md", b"```\ncode\n```\n", "text/markdown"),
+        "a.md\n\n````markdown\n```\ncode\n```\n````\n\n",
+    ),
+    "empty": (file("b.txt", b"", "text/plain"), "b.txt\n\n```\n\n```\n\n"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+async def test_text_file_becomes_part_of_the_question(
+    browser: Browser, tmp_path: Path, name: str
+) -> None:
+    """Between fences, where it can be seen and changed before it is sent."""
+    chosen, written = FILES[name]
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        gateway.gpt.enqueue(*answer("I see"))
+        await chat.page.set_input_files("#image-files", chosen)
+        assert await chat.page.locator("#question").evaluate(UNTIL_WRITTEN) == written
+        await chat.page.locator("#question").press("End")
+        await chat.page.keyboard.type("What is it?")
+        await chat.page.keyboard.press("Enter")
+        await chat.last_answer.locator("footer.facts").wait_for()
+        (part,) = gateway.gpt.history[0].prompt.turns[0].parts
+        assert isinstance(part, Text)
+        assert part.text == f"{written}What is it?"
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        file("a.zip", b"PK\x03\x04\x00\x00", "application/zip"),
+        file("latin.txt", "naïve".encode("latin-1"), "text/plain"),
+        file("long.txt", b"a" * 1_000_001, "text/plain"),
+        file("no.png", b"no picture", "image/png"),
+    ],
+    ids=lambda chosen: chosen["name"],
+)
+async def test_file_that_cannot_be_read_is_named(
+    browser: Browser, tmp_path: Path, refused: FilePayload
+) -> None:
+    """The others that were chosen with it are taken, and what was written stays."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        await chat.page.fill("#question", "Look:")
+        picture = file("dot.png", base64.b64decode(PIXEL), "image/png")
+        text = file("a.txt", b"hello", "text/plain")
+        await chat.page.set_input_files("#image-files", [picture, refused, text])
+        await chat.page.locator("#ask-note", has_text=refused["name"]).wait_for()
+        await chat.page.get_by_alt_text("dot.png").wait_for()
+        written = await chat.page.input_value("#question")
+        assert written == "Look:\n\na.txt\n\n```\nhello\n```\n\n"
+
+
+async def test_long_question_is_folded(browser: Browser, tmp_path: Path) -> None:
+    """As one with a file is; it can be opened, and is sent whole."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        gateway.gpt.enqueue(*answer("Long"))
+        question = "\n".join(f"line {number}" for number in range(100))
+        await chat.ask_and_wait(question)
+        words = chat.page.locator("article.question .bubble p")
+        height = "(element) => element.clientHeight"
+        folded = await words.evaluate(height)
+        button = chat.page.get_by_role("button", name="Show all")
+        assert await button.get_attribute("aria-expanded") == "false"
+        await button.click()
+        assert await words.evaluate(height) > 3 * folded
+        await chat.page.get_by_role("button", name="Show less").click()
+        assert await words.evaluate(height) == folded
+        (part,) = gateway.gpt.history[0].prompt.turns[0].parts
+        assert isinstance(part, Text)
+        assert part.text == question
+
+
+async def test_picture_is_enlarged(browser: Browser, tmp_path: Path) -> None:
+    """Before it is sent and after, by pointer and by keyboard; Esc closes it, and stops no answer."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        gateway.gpt.enqueue(*answer("A dot"))
+        picture = file("dot.png", base64.b64decode(PIXEL), "image/png")
+        await chat.page.set_input_files("#image-files", picture)
+        shown = chat.page.get_by_role("dialog", name="dot.png")
+        await chat.page.get_by_role("button", name="Enlarge dot.png").click()
+        await shown.locator("img").wait_for()
+        await shown.get_by_role("button", name="Close").click()
+        await shown.wait_for(state="detached")
+        await chat.ask_and_wait("What is it?")
+        assert isinstance(gateway.gpt.history[0].prompt.turns[0].parts[0], Image)
+        await chat.page.locator("article.question .picture").focus()
+        await chat.page.keyboard.press("Enter")
+        await shown.locator("img").wait_for()
+        await chat.page.keyboard.press("Escape")
+        await shown.wait_for(state="detached")
+
+
+async def test_phone_has_a_button_for_its_camera(browser: Browser, tmp_path: Path) -> None:
+    """Elsewhere there is none."""
+    async with scripted_gateway(tmp_path) as gateway:
+        async with chat_page(browser, gateway.running.url, **PHONE) as chat:
+            assert await chat.page.locator("#camera").is_visible()
+            assert (
+                await chat.page.locator("#camera-files").get_attribute("capture") == "environment"
+            )
+            picture = file("photo.png", base64.b64decode(PIXEL), "image/png")
+            await chat.page.set_input_files("#camera-files", picture)
+            await chat.page.get_by_alt_text("photo.png").wait_for()
+        async with chat_page(browser, gateway.running.url) as chat:
+            assert not await chat.page.locator("#camera").is_visible()
