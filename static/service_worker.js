@@ -5,6 +5,7 @@ const VERSION = "{{version}}";
 const FILES = "{{files}}".split(" ");
 const FOLDER = new URL(`static/${VERSION}/`, registration.scope).href;
 const PAGE = registration.scope;
+const WHATEVER_IT_ASKS = { ignoreVary: true }; // an origin or an encoding makes no other file of it
 
 addEventListener("install", (event) => event.waitUntil(keepAll()));
 addEventListener("activate", (event) => event.waitUntil(forgetOthers()));
@@ -34,7 +35,7 @@ async function openPage(request) {
   try {
     return await fetch(request);
   } catch (failure) {
-    const kept = await caches.match(PAGE);
+    const kept = await caches.match(PAGE, WHATEVER_IT_ASKS);
     if (kept) return kept;
     throw failure;
   }
@@ -42,7 +43,7 @@ async function openPage(request) {
 
 /** A file of this version never changes; one that is first needed now, as a grammar, is kept from now on. */
 async function openFile(request) {
-  const kept = await caches.match(request);
+  const kept = await caches.match(request, WHATEVER_IT_ASKS);
   if (kept) return kept;
   const response = await fetch(request);
   if (response.ok) await (await caches.open(VERSION)).put(request, response.clone());

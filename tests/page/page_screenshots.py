@@ -24,12 +24,15 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
 }
 PACE = 0.01
-SORTS = """Python sorts with **Timsort**: it looks for runs that are already in order, and merges them.
+SORTS = """Python sorts with **Timsort**: it looks for runs that are in order already, and merges them, in at most
+$n \\lceil \\log_2 n \\rceil$ comparisons.
 
 | | Bubble sort | `list.sort()` |
-|---|---|---|
-| Worst case | O(n²) | O(n log n) |
-| Sorted already | O(n) | O(n) |
+|:---|---:|---:|
+| Worst case | $O(n^2)$ | $O(n \\log n)$ |
+| Sorted already | $O(n)$ | $O(n)$ |
+
+1. The slow one looks at each pair of neighbours:
 
 ```python
 def bubble_sort(items: list[int]) -> list[int]:
@@ -42,7 +45,8 @@ def bubble_sort(items: list[int]) -> list[int]:
     return result
 ```
 
-Both are *stable*: equal items keep their order."""
+2. Both are *stable*: equal items keep their order."""
+THOUGHTS = ("Neighbours attract each other most. ", "So the gap must take up what the heat adds. ")
 
 
 def say(text: str, *thoughts: str) -> Scripted:
@@ -60,18 +64,65 @@ async def ask_about_sorts(chat: ChatPage) -> None:
     ):
         await chat.ask_and_wait(question, "claude")
         await chat.page.locator("#new-chat").evaluate("(button) => button.click()")
-    await chat.ask_and_wait("Compare bubble sort with Python's sort.", "claude")
+    shown = await chat.ask_and_wait("Compare bubble sort with Python's sort.", "claude")
+    await shown.locator("math").last.wait_for()
+    await shown.locator(".hljs-keyword").first.wait_for()
+    await chat.page.locator("#thread").evaluate("(thread) => { thread.scrollTop = 0; }")
 
 
 async def ask_for_the_fallback(chat: ChatPage) -> None:
     """One question that the fallback model answered, and one whose answer broke."""
     await chat.ask_and_wait("How far is the moon?", "claude")
+    await chat.last_answer.get_by_label("About this answer").click()
     await chat.ask_and_wait("And how long does light take?")
 
 
 async def ask_for_an_error(chat: ChatPage) -> None:
     """An answer that broke off, and no model was left."""
     await chat.ask_and_wait("How far is the moon?", "claude")
+    await chat.last_answer.locator(".problem summary").click()
+
+
+async def ask_what_takes_thought(chat: ChatPage) -> None:
+    """A model that thinks."""
+    await chat.ask("Why does a bridge need a gap?", "claude")
+    await chat.last_answer.locator(".thinking.now summary").click()
+    await chat.last_answer.get_by_text("2 seconds").wait_for()
+
+
+async def ask_again(chat: ChatPage) -> None:
+    """Two versions of an answer."""
+    await chat.ask_and_wait("A name for a grey cat?", "claude")
+    await chat.last_answer.get_by_label("Ask again", exact=True).click()
+    await chat.last_answer.get_by_text("2/2").wait_for()
+    await chat.last_answer.locator("footer.facts").wait_for()
+
+
+async def start_anew(chat: ChatPage) -> None:
+    """The empty page."""
+    await chat.page.locator("#welcome").wait_for()
+
+
+async def open_settings(chat: ChatPage) -> None:
+    """What can be chosen."""
+    await chat.page.click("#show-settings")
+
+
+async def go_offline(chat: ChatPage) -> None:
+    """The gateway is away: what is kept can be read."""
+    await chat.ask_and_wait("How far is the moon?", "claude")
+    await chat.page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    await chat.page.context.set_offline(True)
+    await chat.page.reload()
+    await chat.page.locator("#offline").wait_for()
+    await chat.last_answer.get_by_text("384,400").wait_for()
+    chat.complaints.clear()
+
+
+async def print_it(chat: ChatPage) -> None:
+    """The conversation on paper."""
+    await ask_about_sorts(chat)
+    await chat.page.emulate_media(media="print")
 
 
 BUSY, BROKEN = Error(529), Scripted(("The moon is on average 384,4",), then="close")
@@ -80,19 +131,13 @@ MOON = say(
     "An average will do.",
 )
 LIGHT = say("About **1.3 seconds**.")
+SORT_ANSWERS = [say("Smoke"), say("The moon pulls"), say("Risotto"), say(SORTS)]
+THINKING = Scripted(tuple(map(Thought, THOUGHTS)), 0.1, then="hang")
 PICTURES: dict[
     str, tuple[Callable[[ChatPage], Awaitable[None]], dict[str, Any], dict[str, Any]]
 ] = {
-    "light": (
-        ask_about_sorts,
-        {"luna": [say("Smoke"), say("The moon pulls"), say("Risotto"), say(SORTS)]},
-        DESKTOP,
-    ),
-    "dark": (
-        ask_about_sorts,
-        {"luna": [say("Smoke"), say("The moon pulls"), say("Risotto"), say(SORTS)]},
-        DESKTOP | {"color_scheme": "dark"},
-    ),
+    "light": (ask_about_sorts, {"luna": SORT_ANSWERS}, DESKTOP),
+    "dark": (ask_about_sorts, {"luna": SORT_ANSWERS}, DESKTOP | {"color_scheme": "dark"}),
     "phone": (ask_for_the_fallback, {"luna": [BUSY, BUSY, LIGHT], "nova": MOON}, PHONE),
     "fallback": (
         ask_for_the_fallback,
@@ -100,6 +145,18 @@ PICTURES: dict[
         DESKTOP,
     ),
     "error": (ask_for_an_error, {"luna": BUSY, "nova": BROKEN}, DESKTOP),
+    "thinking": (ask_what_takes_thought, {"luna": THINKING}, DESKTOP),
+    "versions": (ask_again, {"luna": [say("**Smoke**"), say("**Ash**")]}, DESKTOP),
+    "welcome": (start_anew, {}, DESKTOP),
+    "german": (start_anew, {}, DESKTOP | {"locale": "de-DE"}),
+    "settings": (open_settings, {}, DESKTOP),
+    "offline": (go_offline, {"luna": MOON}, DESKTOP),
+    "zoomed": (
+        ask_for_the_fallback,
+        {"luna": [BUSY, BUSY, LIGHT], "nova": MOON},
+        {"viewport": {"width": 320, "height": 256}},
+    ),
+    "print": (print_it, {"luna": SORT_ANSWERS}, {"viewport": {"width": 800, "height": 1000}}),
 }
 
 

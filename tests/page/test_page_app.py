@@ -34,9 +34,13 @@ async def test_page_opens_without_the_gateway(browser: Browser, tmp_path: Path) 
         gateway.gpt.enqueue(*answer("A **moon**, $x$"))
         await chat.ask_and_wait("Hello?")
         await chat.page.evaluate(WORKER_STATE)
+        await chat.page.context.set_offline(True)
+        await chat.page.reload()
+        await chat.last_answer.get_by_text("A moon").wait_for()
+        await chat.page.context.set_offline(False)
         await (
             chat.page.reload()
-        )  # with the worker in between, which keeps what is needed beyond the first view
+        )  # with the worker in between, which keeps what comes after the first view
         await chat.last_answer.locator("math").wait_for()
         address = chat.page.url
         await chat.page.context.set_offline(True)
