@@ -1,6 +1,5 @@
 // What can be done with all conversations, or with one that need not be open: take them out, take them in, delete them.
 
-import { allToMarkdown, fromJson, toJson, toMarkdown } from "./chat/export.js";
 import { UNDO_MILLISECONDS } from "./chat/library.js";
 import { announce } from "./view/announcer.js";
 import { copy } from "./view/clipboard.js";
@@ -8,6 +7,9 @@ import { askText, confirm } from "./view/dialogs.js";
 import { download, fileName } from "./view/download.js";
 import { showToast } from "./view/toast.js";
 import { say } from "./words.js";
+
+/** Loads what writes and reads files: it is seldom needed. */
+const files = () => import("./chat/export.js");
 
 export class Keeping {
   #library;
@@ -57,15 +59,17 @@ export class Keeping {
   async export(id) {
     const { found, unread } = await this.#read([id]);
     if (unread) announce(say("data.unread", { count: unread }));
-    else download(fileName(found[0].title), [toMarkdown(found[0])]);
+    else download(fileName(found[0].title), [(await files()).toMarkdown(found[0])]);
   }
 
   exportMarkdown() {
-    return this.#exportAll("conversations.md", "text/markdown", (found) => [allToMarkdown(found)]);
+    return this.#exportAll("conversations.md", "text/markdown", async (found) => [(await files()).allToMarkdown(found)]);
   }
 
   exportJson() {
-    return this.#exportAll("conversations.json", "application/json", async (found) => toJson(found, await this.#presets.list()));
+    return this.#exportAll("conversations.json", "application/json", async (found) =>
+      (await files()).toJson(found, await this.#presets.list()),
+    );
   }
 
   /** A file that has not everything says so. */
@@ -85,7 +89,7 @@ export class Keeping {
 
   /** Takes in a file of `exportJson`. Resolves to what is to be said of it. */
   async import(file) {
-    const content = fromJson(await file.text());
+    const content = (await files()).fromJson(await file.text());
     if (!content) return say("data.foreign", { name: file.name });
     const { conversations, presets, unreadable } = content;
     const taken = await Promise.allSettled(conversations.map((conversation) => this.#library.import(conversation)));

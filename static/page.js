@@ -15,14 +15,12 @@ import { Search } from "./chat/search.js";
 import { Tabs } from "./chat/tabs.js";
 import { Keeping } from "./keeping.js";
 import { announce } from "./view/announcer.js";
-import { compare } from "./view/compare.js";
 import { Composer } from "./view/composer.js";
 import { startData } from "./view/data.js";
 import { askText, showKeys } from "./view/dialogs.js";
 import { closeOnPhone, startDrawer, toggleDrawer } from "./view/drawer.js";
 import { find } from "./view/elements.js";
 import { keepPage, offerToInstall } from "./view/install.js";
-import { askInstructions } from "./view/instructions.js";
 import { describeFailure } from "./view/notices.js";
 import { describeRefusal, openingNotice, showStorage } from "./view/storage_notice.js";
 import { Picker } from "./view/picker.js";
@@ -123,8 +121,9 @@ async function askForKey(turn = null) {
   if (turn && key) again(turn);
 }
 
-function compareAnswers(turn) {
+async function compareAnswers(turn) {
   const answers = turn.versions.answer.ids.map((id) => desk.conversation.nodes[id]);
+  const { compare } = await import("./view/compare.js");
   compare(answers, turn.answer.id, (id) => desk.choose(id));
 }
 
@@ -226,6 +225,7 @@ function leaveRemoved() {
 async function instruct(id) {
   const found = id === desk.id ? desk.conversation : await library.load(id).catch(() => null);
   if (!found) return announce(say("open.unreadable"));
+  const { askInstructions } = await import("./view/instructions.js");
   const systemPrompt = await askInstructions(found.systemPrompt, presets);
   if (systemPrompt === null) return;
   const change = (conversation) => ({ ...conversation, systemPrompt });

@@ -20,6 +20,7 @@ _IMPORT = re.compile(r"""^(?:import|export)\b[^"'`=(]*?["'](\.[^"']+)["']""", re
 _EXPORT = "export default "
 _PLACEHOLDER = re.compile(r"\{\{([\w.]+)\}\}")
 _FIRST_SCRIPT = "page.js"
+_OTHERS = ("vendor/", "words/", "reference.js", "service_worker.js")  # not needed by every reader
 
 
 def read_files() -> Mapping[str, bytes]:
@@ -67,6 +68,7 @@ def make_page(
     Without the list of modules a browser would find some only at the end of a chain of imports.
     """
     modules = [*find_modules(files), f"words/{language}.js"]
+    own = [each for each in files if each.endswith(".js") and not each.startswith(_OTHERS)]
     named = re.findall(r'="static/([^"]+)"', files["index.html"].decode())
     markup = {
         "language": language,
@@ -74,7 +76,7 @@ def make_page(
         "modules": "\n    ".join(
             f'<link rel="modulepreload" href="static/{each}">' for each in modules
         ),
-        "files": " ".join(dict.fromkeys([*modules, *named])),
+        "files": " ".join(dict.fromkeys([*modules, *own, *named])),
     }
 
     def fill(found: re.Match[str]) -> str:

@@ -1,6 +1,5 @@
-// Colours code. A language's grammar is loaded when it is first met.
+// Colours code. The library is loaded with the first code, a language's grammar when it is first met.
 
-import hljs from "../vendor/highlight/core.min.js";
 import { sanitizeCode } from "./sanitiser.js";
 
 const GRAMMARS = {
@@ -20,6 +19,7 @@ const GRAMMARS = {
   yaml: ["yml"],
 };
 
+let library = null;
 const loading = new Map();
 
 /** The grammar for a language as a model names it; undefined where there is none. */
@@ -28,20 +28,25 @@ export function grammarFor(language) {
   return Object.keys(GRAMMARS).find((grammar) => grammar === name || GRAMMARS[grammar].includes(name));
 }
 
-export const isLoaded = (grammar) => hljs.getLanguage(grammar) !== undefined;
+export const isLoaded = (grammar) => library?.getLanguage(grammar) !== undefined;
 
 /** Resolves when the grammar can be used. */
 export function loadGrammar(grammar) {
   if (!loading.has(grammar)) loading.set(grammar, importGrammar(grammar));
+  loading.get(grammar).catch(() => loading.delete(grammar)); // it may come the next time
   return loading.get(grammar);
 }
 
 async function importGrammar(grammar) {
-  const { default: define } = await import(`../vendor/highlight/${grammar}.min.js`);
-  hljs.registerLanguage(grammar, define);
+  const [core, { default: define }] = await Promise.all([
+    import("../vendor/highlight/core.min.js"),
+    import(`../vendor/highlight/${grammar}.min.js`),
+  ]);
+  library = core.default;
+  library.registerLanguage(grammar, define);
 }
 
 /** The code in colours, as a fragment; its text is the code's. */
 export function highlight(text, grammar) {
-  return sanitizeCode(hljs.highlight(text, { language: grammar, ignoreIllegals: true }).value);
+  return sanitizeCode(library.highlight(text, { language: grammar, ignoreIllegals: true }).value);
 }

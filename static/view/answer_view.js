@@ -95,7 +95,7 @@ export class AnswerView {
     const { thinkingSince, thoughtMilliseconds } = this.#answer;
     const isThinking = isOpen(this.#answer) && thoughtMilliseconds === null;
     thinking.classList.toggle("now", isThinking);
-    const count = Math.round((thoughtMilliseconds ?? Date.now() - thinkingSince) / 1000);
+    const count = Math.max(1, Math.round((thoughtMilliseconds ?? Date.now() - thinkingSince) / 1000));
     const key = isThinking ? "answer.thinking" : thoughtMilliseconds === null ? "answer.thoughts" : "answer.thought";
     if (thought.textContent !== say(key, { count })) thought.textContent = say(key, { count });
     clearTimeout(this.#tick);

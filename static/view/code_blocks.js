@@ -69,6 +69,10 @@ const fileName = (language) => `code.${ENDINGS[grammarFor(language)] ?? "txt"}`;
 async function colour(code, grammar) {
   const text = code.textContent;
   if (!grammar || text.length > LONGEST_COLOURED || COSTLY.test(text)) return;
-  if (!isLoaded(grammar)) await loadGrammar(grammar);
+  try {
+    if (!isLoaded(grammar)) await loadGrammar(grammar);
+  } catch {
+    return; // without its colours code is code
+  }
   code.replaceChildren(highlight(text, grammar));
 }

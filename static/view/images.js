@@ -2,7 +2,6 @@
 
 import { iconButton, make } from "./elements.js";
 import { makePicture } from "./enlarge.js";
-import { preparePicture } from "./pictures.js";
 import { list, say } from "../words.js";
 
 const MEDIA_TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp"]; // what the gateway takes
@@ -30,6 +29,7 @@ export class Images {
     const most = this.#limits()?.max_image_bytes;
     const images = [...files].filter(({ type }) => MEDIA_TYPES.includes(type));
     const others = [...files].filter(({ type }) => !MEDIA_TYPES.includes(type));
+    const { preparePicture } = await import("./pictures.js");
     const prepared = await Promise.all(images.map((file) => preparePicture(file, most)));
     const unread = images.filter((_, index) => !prepared[index]);
     this.#say(describe({ others, unread }));
