@@ -18,6 +18,7 @@ from tests.clients.page_browser import ChatPage, open_browser, simulated_page
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1200, "height": 780}}
+TALL: dict[str, Any] = {"viewport": {"width": 1200, "height": 920}}
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 780},
     "has_touch": True,
@@ -136,8 +137,8 @@ THINKING = Scripted(tuple(map(Thought, THOUGHTS)), 0.1, then="hang")
 PICTURES: dict[
     str, tuple[Callable[[ChatPage], Awaitable[None]], dict[str, Any], dict[str, Any]]
 ] = {
-    "light": (ask_about_sorts, {"luna": SORT_ANSWERS}, DESKTOP),
-    "dark": (ask_about_sorts, {"luna": SORT_ANSWERS}, DESKTOP | {"color_scheme": "dark"}),
+    "light": (ask_about_sorts, {"luna": SORT_ANSWERS}, TALL),
+    "dark": (ask_about_sorts, {"luna": SORT_ANSWERS}, TALL | {"color_scheme": "dark"}),
     "phone": (ask_for_the_fallback, {"luna": [BUSY, BUSY, LIGHT], "nova": MOON}, PHONE),
     "fallback": (
         ask_for_the_fallback,
