@@ -101,8 +101,8 @@ def encode_arguments(arguments: object) -> str:
 def decode_arguments(arguments: str) -> Mapping[str, object]:
     """The arguments as an object, for vendors that take no text.
 
-    What a model wrote may be no JSON object, or too deep to be sent: it is then sent as the value of
-    INVALID_JSON, so that the model can see its mistake.
+    What a model wrote may be no JSON object, or too deep to be sent: it is then sent as the value
+    of INVALID_JSON, so that the model can see its mistake.
     """
     try:
         decoded = msgspec.json.decode(arguments or "{}", type=dict[str, object])

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WORDS_A_DELTA = 10
 DELTAS_A_SECOND = 200
-CONVERSATIONS = 200
+CONVERSATIONS = 600
 PAGE_BYTES = 120_000  # compressed
 
 COUNT = """() => {
@@ -40,19 +40,20 @@ COUNT = """() => {
     }).observe(document.getElementById("thread"), { childList: true, subtree: true });
 }"""
 KEEP = """async (count) => {
-    const { openStore } = MODULE;
-    const store = await openStore();
-    for (let number = 0; number < count; number++) {
+    const [{ Database }, { Disk }, { fromVersion1 }] = [DATABASE, DISK, RECORDS];
+    const changes = Array.from({ length: count }, (_, number) => {
         const turns = Array.from({ length: 5 }, () => ({
             text: `Question ${number}`, images: [],
-            answer: { state: "whole", provider: "gpt", model: "luna", fallback: null, reasoning: "", restart: null,
-                text: "An **answer**. ".repeat(50), requestId: "r-1", error: null,
-                end: { usage: null, timing: null, finishReason: "stop", droppedParams: [] } },
+            answer: { state: "whole", model: "luna", text: "An **answer**. ".repeat(50) },
         }));
-        await store.save({ id: `c-${number}`, conversationId: null, title: `About ${number}`, provider: "gpt",
+        const { head, nodes } = fromVersion1({ id: `c-${number}`, title: `About ${number}`, provider: "gpt",
             updatedAt: number, turns });
-    }
-}""".replace("MODULE", load_module("chat/store.js"))
+        return { id: head.id, patch: {}, nodes, whole: { head, nodes } };
+    });
+    await new Disk(new Database()).write(changes);
+}"""
+for name in ("database", "disk", "records"):
+    KEEP = KEEP.replace(name.upper(), load_module(f"chat/{name}.js"))
 SIZES = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
     .map(({ name, transferSize, encodedBodySize }) => [name, transferSize, encodedBodySize])"""
 

@@ -34,7 +34,9 @@ NOT_SERVING = {
 MAY_READ_IT = {
     "providers/retry_after.py": "a vendor's Retry-After may be a date: the wait until then, in the bounds of any wait",
     "providers/health.py": "the time of day of an observation, for people; its age is counted on the monotonic clock",
-    "web/doors/native.py": "an error's timestamp",
+    "web/doors/error_fields.py": "an error's timestamp",
+    "web/doors/openai_chat.py": "when an answer was created",
+    "web/doors/openai_responses.py": "the same",
     "telemetry/log_record.py": "the time of a log record",
     "web/security_contact.py": "the date on which the contact expires",
 }

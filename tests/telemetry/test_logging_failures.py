@@ -72,6 +72,7 @@ def test_folder_that_vanishes_raises_nothing(
         logger.error("before")
         shutil.rmtree(folder)
         write_some()
+        flush_logs()  # else some of it may be written after the folder is there again
         folder.mkdir()
         logger.error("after")
         after, loss = read_log(folder)

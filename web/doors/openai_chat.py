@@ -52,11 +52,11 @@ class OpenAIChatDoor:
 
     def encoder(self, reply: Reply) -> ChunkEncoder:
         """A new encoder of chunks."""
-        return ChunkEncoder(reply, int(time.time()))
+        return ChunkEncoder(reply, _now())
 
     def render(self, answer: Answer, reply: Reply) -> bytes:
         """One completion."""
-        return render_completion(answer, reply, int(time.time()))
+        return render_completion(answer, reply, _now())
 
     def error(self, error: GatewayError, request_id: str) -> ErrorBody:
         """OpenAI's `error` object, and beside it the gateway's own words."""
@@ -195,6 +195,10 @@ def render_completion(answer: Answer, reply: Reply, created: int) -> bytes:
             "gateway": gateway_facts(answer.end, reply, _options(reply).dropped_params),
         }
     )
+
+
+def _now() -> int:
+    return int(time.time())
 
 
 def _options(reply: Reply) -> ChunkOptions:

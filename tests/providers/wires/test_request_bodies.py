@@ -43,7 +43,7 @@ SCHEMA = (
 LOOK = Tool("look", msgspec.Raw(SCHEMA), "Looks.", strict=True)
 BARE = Tool("stop", msgspec.Raw(b'{"type":"object"}'))
 QUESTION = Turn("user", (Text("How is it?"),))
-THINKING = '{"type":"thinking", "thinking":"Hm.","signature":"c2ln"}'
+THINKING = '{"type":"thinking","thinking":"Hm.","signature":"c2ln"}'
 MAKERS: dict[str, Callable[[Prompt, str], dict[str, object]]] = {
     "claude": messages_body.to_body,
     "gpt": chat_completions_body.to_body,
