@@ -1,5 +1,5 @@
-// Which conversation the page's address names: `#/c/` and its id. Other fragments, such as those of links to a part of the
-// page, name none and change none.
+// Which conversation the page's address names: `#/c/` and its id. Other fragments, such as those of links to a part of
+// the page, name none and change none.
 
 import { isId } from "./chat/ids.js";
 

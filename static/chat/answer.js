@@ -4,8 +4,8 @@
  * An answer that has not begun. Its `state` is `waiting`, `streaming`, and at its end `whole`, `failed`, `cut` or
  * `stopped`; only `whole` says that nothing is missing.
  *
- * `kept` are the characters at its beginning that an earlier answer had, which this one continues; `sent` is what of the
- * conversation its question was sent with, see request.js.
+ * `kept` are the characters at its beginning that an earlier answer had, which this one continues; `sent` is what of
+ * the conversation its question was sent with, see request.js.
  */
 export function newAnswer(provider, { text = "", reasoning = "" } = {}) {
   return {
@@ -90,7 +90,8 @@ const APPLY = {
 export function endAnswer(answer, failure) {
   if (failure.name === "AbortError") return { ...answer, state: "stopped" };
   if (answer.state === "streaming") return { ...answer, state: "cut" };
-  const error = failure instanceof TypeError ? { code: "unreachable" } : { code: "unreadable", message: String(failure) };
+  const error =
+    failure instanceof TypeError ? { code: "unreachable" } : { code: "unreadable", message: String(failure) };
   return applyEvent(answer, { type: "error", error });
 }
 

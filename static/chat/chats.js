@@ -1,4 +1,5 @@
-// The chats under way: asks for answers, stops them, and lets the other tabs know. One a conversation, several at once.
+// The chats under way: asks for answers, stops them, and lets the other tabs know. One a conversation, several at
+// once.
 
 import { applyEvent, endAnswer, isOpen, newAnswer } from "./answer.js";
 import { addAnswer, changeAnswer } from "./conversation.js";
@@ -8,6 +9,8 @@ import { lessAfter, makeRequest } from "./request.js";
 
 const FRAME_MILLISECONDS = 16; // an answer is shown at most once in that time
 const POST_MILLISECONDS = 250; // and another tab that shows it, too, hears of it once in that time
+const ASK_MILLISECONDS = 5_000; // so often a tab that receives an answer is asked whether it still does
+const PATIENCE = 3; // questions without a reply, until it is taken to be gone
 
 export class Chats {
   #library;
@@ -15,7 +18,8 @@ export class Chats {
   #limits;
   #onChange;
   #here = new Map(); // a conversation's id → the chat that this tab receives
-  #elsewhere = new Map(); // a conversation's id → the node of an answer that another tab receives
+  #elsewhere = new Map(); // a conversation's id → an answer that another tab receives, and how often it did not reply
+  #asking = null;
 
   /** `limits()` are those of the gateway, null if unknown; `onChange(id)` is called when a chat begins or ends. */
   constructor({ library, tabs, limits, onChange }) {
@@ -37,7 +41,9 @@ export class Chats {
 
   /** Whether a tab of this browser is receiving the answer. */
   isReceived(conversationId, answerId) {
-    return this.#here.get(conversationId)?.answerId === answerId || this.#elsewhere.get(conversationId)?.id === answerId;
+    return (
+      this.#here.get(conversationId)?.answerId === answerId || this.#elsewhere.get(conversationId)?.node.id === answerId
+    );
   }
 
   /** Has the tab that receives an answer to this conversation post it as it grows. */
@@ -59,11 +65,12 @@ export class Chats {
   }
 
   /**
-   * Asks for an answer to a question; `continued` is an answer that is to go on. Resolves to the answer's node at its end,
-   * whichever that is.
+   * Asks for an answer to a question; `continued` is an answer that is to go on. Resolves to the answer's node at its
+   * end, whichever that is.
    */
   ask(conversationId, questionId, { provider, continued = null }) {
-    const running = { answerId: makeId(), stopper: new AbortController(), isWatched: false, postedAt: 0 };
+    const running = { answerId: makeId(), stopper: new AbortController(), isWatched: false };
+    running.poster = new Throttle(POST_MILLISECONDS, () => this.#post(conversationId, running));
     this.#here.set(conversationId, running);
     const answer = newAnswer(provider, continued ?? {});
     const place = { id: running.answerId, owner: this.#tabs.id, at: Date.now() };
@@ -77,18 +84,18 @@ export class Chats {
   }
 
   async #run(asked, running, waiting) {
+    const { conversationId } = asked;
     let answer = waiting;
-    for (let less = null; ; ) {
+    for (let less = null; this.#library.get(conversationId);) {
       const { body, sent } = this.#prepare(asked, less);
       answer = await this.#receive(asked, running, body, { ...waiting, sent });
       less = lessAfter(answer);
       if (!less) break;
     }
-    const isHere = this.#here.get(asked.conversationId) === running;
-    if (isHere) this.#here.delete(asked.conversationId);
-    this.#show(asked.conversationId, running, answer, { isUrgent: true });
-    this.#library.change(asked.conversationId, (conversation) => ({ ...conversation, answeredAt: Date.now() }));
-    this.#onChange(asked.conversationId);
+    if (this.#here.get(conversationId) === running) this.#here.delete(conversationId);
+    this.#show(conversationId, running, answer, { isUrgent: true });
+    this.#library.change(conversationId, (known) => ({ ...known, answeredAt: Date.now() }));
+    this.#onChange(conversationId);
     return { ...answer, id: running.answerId };
   }
 
@@ -97,20 +104,18 @@ export class Chats {
     return makeRequest(conversation, questionId, { provider, limits: this.#limits(), continued, less });
   }
 
-  /** Reads one stream; resolves to the answer at its end. */
+  /** Reads one stream to its end; resolves to the answer. */
   async #receive({ conversationId, provider }, running, body, begun) {
     const events = chat(provider, body, running.stopper.signal);
     const screen = new Throttle(FRAME_MILLISECONDS, (answer) => this.#show(conversationId, running, answer));
     let answer = begun;
-    while (isOpen(answer)) {
+    for (;;) {
       const step = await events.next().catch((failure) => ({ failure }));
-      if (step.failure) answer = endAnswer(answer, step.failure);
-      else if (step.done) answer = applyEvent(answer, { type: "cut" });
-      else {
-        answer = applyEvent(answer, step.value);
-        this.#nameConversation(conversationId, step.value.conversation_id);
-        screen.push(answer);
-      }
+      if (step.failure && isOpen(answer)) answer = endAnswer(answer, step.failure);
+      if (step.failure || step.done) break;
+      answer = applyEvent(answer, step.value);
+      this.#nameConversation(conversationId, step.value.conversation_id);
+      screen.push(answer);
     }
     screen.cancel();
     return answer;
@@ -122,16 +127,18 @@ export class Chats {
   }
 
   #show(conversationId, running, answer, { isUrgent = false } = {}) {
+    if (!this.#library.get(conversationId)) running.stopper.abort(); // it was deleted, here or in another tab
     this.#library.change(conversationId, (known) => changeAnswer(known, running.answerId, answer), { isUrgent });
-    const isDue = running.isWatched && Date.now() - running.postedAt >= POST_MILLISECONDS;
-    if (isUrgent || isDue) this.#post(conversationId, running);
+    if (running.isWatched) running.poster.push();
+    if (!isUrgent) return;
+    running.poster.cancel();
+    this.#post(conversationId, running);
   }
 
   // --- the other tabs ------------------------------------------------------------------------------------
 
   #post(conversationId, running = this.#here.get(conversationId)) {
     const node = this.#library.get(conversationId)?.nodes[running.answerId];
-    running.postedAt = Date.now();
     if (node) this.#tabs.post("answer", { conversation: conversationId, node });
   }
 
@@ -143,15 +150,28 @@ export class Chats {
   }
 
   #noteElsewhere(conversationId, node) {
-    const former = this.#elsewhere.get(conversationId);
-    if (isOpen(node)) this.#elsewhere.set(conversationId, node);
+    const former = this.#elsewhere.get(conversationId)?.node;
+    if (isOpen(node)) this.#elsewhere.set(conversationId, { node, unanswered: 0 });
     else if (former?.id === node.id) this.#elsewhere.delete(conversationId);
+    this.#asking ??= setInterval(() => this.#askWhoIsThere(), ASK_MILLISECONDS);
     this.#onChange(conversationId);
   }
 
+  /** A tab that has crashed says nothing, and one that the system has frozen no more than that. */
+  #askWhoIsThere() {
+    this.#forget(({ unanswered }) => unanswered >= PATIENCE);
+    for (const each of this.#elsewhere.values()) each.unanswered += 1;
+    if (this.#elsewhere.size) this.#tabs.post("who");
+    else this.#asking = clearInterval(this.#asking) ?? null;
+  }
+
   #noteGone(owner) {
-    for (const [id, node] of this.#elsewhere) {
-      if (node.owner !== owner) continue;
+    this.#forget(({ node }) => node.owner === owner);
+  }
+
+  #forget(isGone) {
+    for (const [id, each] of this.#elsewhere) {
+      if (!isGone(each)) continue;
       this.#elsewhere.delete(id);
       this.#onChange(id);
     }

@@ -61,12 +61,12 @@ function versionsOf(conversation, parent, kind) {
 }
 
 /**
- * The branch that is shown, a turn for each question: `id`, `text`, `images`, `answer` (null if there is none), and the
- * `versions` of both, each with its `ids` and the `index` of the one that is shown.
+ * The branch that is shown, a turn for each question: `id`, `text`, `images`, `answer` (null if there is none), and
+ * the `versions` of both, each with its `ids` and the `index` of the one that is shown.
  */
 export function shownTurns(conversation) {
   const turns = [];
-  for (let parent = ROOT; ; ) {
+  for (let parent = ROOT; ;) {
     const questions = versionsOf(conversation, parent, "question");
     if (!questions.nodes.length) return turns;
     turns.push(makeTurn(conversation, questions));

@@ -1,5 +1,5 @@
-// The browser's database: opened when it is needed, opened again when the browser has closed it. Each operation ends, if
-// need be in a StorageError: the browser may refuse, fail, close the connection, or never answer.
+// The browser's database: opened when it is needed, opened again when the browser has closed it. Each operation ends,
+// if need be in a StorageError: the browser may refuse, fail, close the connection, or never answer.
 
 import { fromVersion1, toRecords } from "./records.js";
 
@@ -14,7 +14,8 @@ export const PRESETS = "presets";
 
 /**
  * `kind` is `unavailable` (there is no database, or it is refused), `blocked` (another tab has an older version of the
- * page), `outdated` (this tab has), `full`, `silent` (no answer in time) or `failed`; `cause` is what the browser said.
+ * page), `outdated` (this tab has), `full`, `silent` (no answer in time) or `failed`; `cause` is what the browser
+ * said.
  */
 export class StorageError extends Error {
   constructor(kind, cause = null) {

@@ -1,5 +1,5 @@
-// What the browser's database keeps: conversations, and presets of system prompts. Each operation is one transaction, so
-// what another tab writes comes before or after it.
+// What the browser's database keeps: conversations, and presets of system prompts. Each operation is one transaction,
+// so what another tab writes comes before or after it.
 
 import { HEADS, IMAGES, NODES, PRESETS, ofConversation, settled } from "./database.js";
 import { fromRecords, patchHead, toRecords } from "./records.js";
@@ -51,8 +51,8 @@ export class Disk {
   }
 
   /**
-   * Writes changes, each `{id, patch, nodes, whole}`: what a tab has changed of the head, the nodes that it has added, and
-   * for a conversation that is not in the database the whole of it. Resolves to the stored heads.
+   * Writes changes, each `{id, patch, nodes, whole}`: what a tab has changed of the head, the nodes that it has added,
+   * and for a conversation that is not in the database the whole of it. Resolves to the stored heads.
    *
    * A node is replaced by a newer one only. What was deleted stays deleted, unless the patch has `deletedAt`.
    */
@@ -96,7 +96,10 @@ async function writeChange({ heads, nodes, images }, { id, patch, nodes: added, 
   const stored = await settled(heads.get(id));
   if (stored?.deletedAt && !("deletedAt" in patch)) return stored;
   const isThere = stored && !stored.isPurged;
-  const head = patchHead(isThere ? stored : { ...whole.head, version: Math.max(stored?.version ?? 0, whole.head.version ?? 0) }, patch);
+  const head = patchHead(
+    isThere ? stored : { ...whole.head, version: Math.max(stored?.version ?? 0, whole.head.version ?? 0) },
+    patch,
+  );
   heads.put(head);
   const records = toRecords(id, isThere ? added : whole.nodes);
   for (const node of records.nodes) {

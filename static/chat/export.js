@@ -42,12 +42,16 @@ export function toJson(conversations, presets) {
     JSON.stringify({ ...headOf(conversation), nodes: Object.values(conversation.nodes) }),
   );
   const head = `{"format":${JSON.stringify(FORMAT)},"version":${FORMAT_VERSION},"conversations":[\n`;
-  return [head, ...listed.flatMap((text, index) => (index ? [",\n", text] : [text])), `\n],"presets":${JSON.stringify(presets)}}\n`];
+  return [
+    head,
+    ...listed.flatMap((text, index) => (index ? [",\n", text] : [text])),
+    `\n],"presets":${JSON.stringify(presets)}}\n`,
+  ];
 }
 
 /**
- * What a file of `toJson` has: `conversations`, `presets`, and how many of either were `unreadable`. Null if it is no such
- * file. Nothing of it is taken as it is: a field with a type that it cannot have is absent.
+ * What a file of `toJson` has: `conversations`, `presets`, and how many of either were `unreadable`. Null if it is no
+ * such file. Nothing of it is taken as it is: a field with a type that it cannot have is absent.
  */
 export function fromJson(text) {
   const file = parse(text);
@@ -76,7 +80,9 @@ const readKey = (value) => (typeof value === "string" && /^[\w.:-]{1,200}$/.test
 
 function readPreset(preset) {
   const id = isObject(preset) && readKey(preset.id);
-  return id && readText(preset.text) ? { id, name: readText(preset.name) || makeTitle(preset.text), text: preset.text } : null;
+  return id && readText(preset.text)
+    ? { id, name: readText(preset.name) || makeTitle(preset.text), text: preset.text }
+    : null;
 }
 
 function readConversation(given) {
@@ -108,7 +114,8 @@ function readNode(given) {
   const id = isObject(given) && readKey(given.id);
   if (!id) return null;
   const place = { id, parent: readKey(given.parent) ?? "", at: readNumber(given.at), rev: readNumber(given.rev) || 1 };
-  if (given.kind === "question") return { ...place, kind: "question", text: readText(given.text), images: readImages(given.images) };
+  if (given.kind === "question")
+    return { ...place, kind: "question", text: readText(given.text), images: readImages(given.images) };
   return given.kind === "answer" ? { ...readAnswer(given), ...place, kind: "answer", owner: null } : null;
 }
 

@@ -22,8 +22,8 @@ export function chat(provider, body, signal) {
 }
 
 /**
- * The limits of a request, and the configured providers with their models and states; else the `problem`: the gateway is
- * `unreachable`, or the answer is not its own (`foreign`).
+ * The limits of a request, and the configured providers with their models and states; else the `problem`: the gateway
+ * is `unreachable`, or the answer is not its own (`foreign`).
  */
 export async function askConfig() {
   const config = await askJson("ui/config");

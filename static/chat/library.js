@@ -1,5 +1,5 @@
-// All conversations. What this tab knows of them is true for the page, and the browser's database follows: it may fail at
-// any moment, and costs no more than what is kept.
+// All conversations. What this tab knows of them is true for the page, and the browser's database follows: it may fail
+// at any moment, and costs no more than what is kept.
 
 import { Attempts } from "./attempts.js";
 import { headOf, merge } from "./conversation.js";
@@ -23,8 +23,8 @@ export class Library {
   #saver = new Saver((changes) => this.#write(changes));
 
   /**
-   * `onChange({ids, isListChanged})` is called when these conversations have changed, the list, or what is wrong with the
-   * storage.
+   * `onChange({ids, isListChanged})` is called when these conversations have changed, the list, or what is wrong with
+   * the storage.
    */
   constructor({ disk, tabs, onChange }) {
     this.#disk = disk;
@@ -63,7 +63,8 @@ export class Library {
   async load(id) {
     if (this.#loaded.has(id)) return this.#loaded.get(id);
     let found = await this.#disk.readConversation(id);
-    if (this.#heads.get(id)?.version > found?.head.version) found = await this.#disk.readConversation(id); // changed since
+    const isChanged = this.#heads.get(id)?.version > found?.head.version; // in the meantime, by another tab
+    if (isChanged) found = await this.#disk.readConversation(id);
     if (!found || found.head.deletedAt) return null;
     if (!this.#loaded.has(id)) {
       const nodes = Object.fromEntries(found.nodes.map((node) => [node.id, node]));
@@ -96,8 +97,8 @@ export class Library {
   }
 
   /**
-   * Changes a conversation by a pure function; if it is not loaded, its head alone. What is not urgent, such as the words
-   * of an answer that is still coming, is saved a little later.
+   * Changes a conversation by a pure function; if it is not loaded, its head alone. What is not urgent, such as the
+   * words of an answer that is still coming, is saved a little later.
    */
   change(id, change, { isUrgent = true } = {}) {
     const before = this.#loaded.get(id) ?? this.#asUnread(id);
@@ -144,7 +145,13 @@ export class Library {
     const read = unread.length ? await this.#disk.readTexts(unread).catch(() => new Map()) : new Map();
     for (const id of ids) {
       const known = this.#loaded.get(id);
-      if (known) read.set(id, Object.values(known.nodes).map(({ text }) => text).join("\n"));
+      if (known)
+        read.set(
+          id,
+          Object.values(known.nodes)
+            .map(({ text }) => text)
+            .join("\n"),
+        );
     }
     return read;
   }

@@ -50,14 +50,23 @@ export function makeRequest(conversation, questionId, { provider, limits = null,
   const rules = { ...NO_LIMITS, ...limits, ...learn(before, provider), ...less };
   const own = [
     { role: "user", content: toContent(question) },
-    ...(continued ? [{ role: "assistant", content: shorten(continued.text, rules) }, { role: "user", content: CONTINUE }] : []),
+    ...(continued
+      ? [
+          { role: "assistant", content: shorten(continued.text, rules) },
+          { role: "user", content: CONTINUE },
+        ]
+      : []),
   ];
   const system = systemMessages(conversation.systemPrompt);
   const room = {
     bytes: rules.max_body_bytes - bytesOf(toBody([...system, ...own], conversation.conversationId)),
     messages: rules.max_messages - system.length - own.length,
   };
-  const { turns, sent } = fit(before.filter(({ answer }) => !isRefused(answer)), rules, room);
+  const { turns, sent } = fit(
+    before.filter(({ answer }) => !isRefused(answer)),
+    rules,
+    room,
+  );
   const messages = [...system, ...turns.flatMap(({ messages }) => messages), ...own];
   return { body: toBody(messages, conversation.conversationId), sent };
 }
@@ -90,8 +99,8 @@ function learn(before, provider) {
 /**
  * Leaves out the oldest of these turns until the rest fits. Of turns whose images don't fit the texts are sent.
  *
- * `Sent`: the number of `turns` and `images`, whether they are `withoutImages`, whether it `isLess` than there was, for a
- * reason that lasts, and `leftOut`: how many turns and images, and how many texts are shortened, null if none.
+ * `Sent`: the number of `turns` and `images`, whether they are `withoutImages`, whether it `isLess` than there was,
+ * for a reason that lasts, and `leftOut`: how many turns and images, and how many texts are shortened, null if none.
  */
 function fit(every, rules, room) {
   const kept = [];
@@ -155,7 +164,8 @@ function toContent({ text, images }, isImageMissing = false) {
 }
 
 /** Half of a surrogate pair is no text, and the gateway refuses it. */
-const wellFormed = (text) => text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
+const wellFormed = (text) =>
+  text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
 
 const systemMessages = (prompt) => (prompt?.trim() ? [{ role: "system", content: wellFormed(prompt) }] : []);
 

@@ -11,8 +11,8 @@ export class Search {
   }
 
   /**
-   * Resolves to the ids of the conversations that have all of these words. What cannot be read is looked for in the titles
-   * alone.
+   * Resolves to the ids of the conversations that have all of these words. What cannot be read is looked for in the
+   * titles alone.
    */
   async find(words) {
     const wanted = fold(words).split(/\s+/).filter(Boolean);

@@ -21,8 +21,14 @@ const next = () => (clock += 1);
 const start = () => newConversation({ id: "c-1", provider: "gpt", at: next() });
 const ask = (conversation, id, text = id) => addQuestion(conversation, { id, text, images: [], at: next() });
 const reply = (conversation, question, id) =>
-  addAnswer(conversation, question, { id, owner: "t-1", answer: { ...newAnswer("gpt"), text: id, state: "whole" }, at: next() });
-const edit = (conversation, question, id) => editQuestion(conversation, question, { id, text: id, images: [], at: next() });
+  addAnswer(conversation, question, {
+    id,
+    owner: "t-1",
+    answer: { ...newAnswer("gpt"), text: id, state: "whole" },
+    at: next(),
+  });
+const edit = (conversation, question, id) =>
+  editQuestion(conversation, question, { id, text: id, images: [], at: next() });
 const shown = (conversation) => shownTurns(conversation).flatMap(({ id, answer }) => [id, answer?.id].filter(Boolean));
 
 /** Two questions with their answers. */
@@ -64,7 +70,10 @@ test("a question is sent with its own branch", () => {
   assert.deepEqual(before("q2"), [["q1", "a1"]]);
   assert.deepEqual(before("q2b"), [["q1", "a1"]]);
   const unanswered = ask(ask(start(), "q1"), "q2");
-  assert.deepEqual(turnsBefore(unanswered, "q2").map(({ question }) => question.id), ["q1"]);
+  assert.deepEqual(
+    turnsBefore(unanswered, "q2").map(({ question }) => question.id),
+    ["q1"],
+  );
 });
 
 test("an answer grows by new versions of its node", () => {

@@ -4,9 +4,16 @@ import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 
 import { newAnswer } from "../../../static/chat/answer.js";
-import { addAnswer, addQuestion, changeAnswer, newConversation, shownTurns } from "../../../static/chat/conversation.js";
+import {
+  addAnswer,
+  addQuestion,
+  changeAnswer,
+  newConversation,
+  shownTurns,
+} from "../../../static/chat/conversation.js";
 import { Disk } from "../../../static/chat/disk.js";
 import { Library, UNDO_MILLISECONDS } from "../../../static/chat/library.js";
+import { Air } from "./air.js";
 import { MemoryDatabase } from "./memory_database.js";
 
 const KINDS = ["failed", "full", "silent", "unavailable", "blocked"];
@@ -19,32 +26,6 @@ beforeEach(() => {
 
 let clock = 0;
 const next = () => (clock += 1);
-
-/** What tabs post reaches the others when `deliver` is called, in the order in which it was posted. */
-class Air {
-  #waiting = [];
-  #tabs = [];
-
-  open() {
-    const listeners = new Map();
-    const tab = {
-      id: `t-${this.#tabs.length}`,
-      on: (type, listener) => listeners.set(type, [...(listeners.get(type) ?? []), listener]),
-      post: (type, message) => this.#waiting.push([tab, type, structuredClone(message)]),
-      hear: (type, message) => (listeners.get(type) ?? []).map((listener) => listener(message)),
-    };
-    this.#tabs.push(tab);
-    return tab;
-  }
-
-  async deliver() {
-    for (const [from, type, message] of this.#waiting.splice(0)) {
-      for (const tab of this.#tabs) {
-        if (tab !== from) await Promise.all(tab.hear(type, message));
-      }
-    }
-  }
-}
 
 class World {
   database = new MemoryDatabase();
@@ -64,17 +45,29 @@ class World {
 }
 
 const content = ({ nodes, title, isPinned, systemPrompt }) => ({
-  nodes: Object.fromEntries(Object.entries(nodes).map(([id, node]) => [id, { text: node.text, images: node.images, state: node.state }])),
+  nodes: Object.fromEntries(
+    Object.entries(nodes).map(([id, node]) => [id, { text: node.text, images: node.images, state: node.state }]),
+  ),
   title,
   isPinned,
   systemPrompt,
 });
 const begin = (id = "c-1") =>
-  addQuestion(newConversation({ id, provider: "gpt", at: next() }), { id: "q1", text: "One?", images: [IMAGE], at: next() });
+  addQuestion(newConversation({ id, provider: "gpt", at: next() }), {
+    id: "q1",
+    text: "One?",
+    images: [IMAGE],
+    at: next(),
+  });
 const ask = (id) => (conversation) => addQuestion(conversation, { id, text: `${id}?`, images: [], at: next() });
-const reply = (question, id, owner = "t-0") => (conversation) =>
-  addAnswer(conversation, question, { id, owner, answer: newAnswer("gpt"), at: next() });
-const grow = (id, text, state = "streaming") => (conversation) => changeAnswer(conversation, id, { text, state });
+const reply =
+  (question, id, owner = "t-0") =>
+  (conversation) =>
+    addAnswer(conversation, question, { id, owner, answer: newAnswer("gpt"), at: next() });
+const grow =
+  (id, text, state = "streaming") =>
+  (conversation) =>
+    changeAnswer(conversation, id, { text, state });
 
 async function settle(world, ...libraries) {
   for (let round = 0; round < 3; round += 1) {
@@ -92,11 +85,17 @@ test("what was added and changed is there for the next tab, with its images", as
   library.change("c-1", grow("a1", "Once upon", "whole"));
   await library.save();
   assert.deepEqual(await world.stored("c-1"), content(library.get("c-1")));
-  assert.deepEqual((await world.open()).list().map(({ title }) => title), ["One?"]);
+  assert.deepEqual(
+    (await world.open()).list().map(({ title }) => title),
+    ["One?"],
+  );
 });
 
 test("two tabs that write to one conversation erase nothing, whichever is first", async () => {
-  for (const order of [[0, 1], [1, 0]]) {
+  for (const order of [
+    [0, 1],
+    [1, 0],
+  ]) {
     const world = new World();
     const tabs = [await world.open(), await world.open()];
     tabs[0].add(begin());
@@ -275,7 +274,10 @@ test("a list that could not be read is read later", async () => {
   world.database.failWhen(() => null);
   mock.timers.tick(2_000);
   await library.start();
-  assert.deepEqual(library.list().map(({ id }) => id), ["c-1"]);
+  assert.deepEqual(
+    library.list().map(({ id }) => id),
+    ["c-1"],
+  );
 });
 
 test("a conversation that cannot be read is not taken for one that is not there", async () => {

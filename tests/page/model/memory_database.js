@@ -47,7 +47,9 @@ class Store {
   }
 
   getAll(conversation) {
-    return answer(() => [...this.#records.values()].filter((each) => !conversation || each.conversation === conversation));
+    return answer(() =>
+      [...this.#records.values()].filter((each) => !conversation || each.conversation === conversation),
+    );
   }
 
   put(record) {

@@ -9,7 +9,8 @@ import { countCharacters, findRefusal, isRefused, lessAfter, makeRequest } from 
 
 const NONE_SENT = { turns: 0, images: 0, withoutImages: false, isLess: false, leftOut: null };
 const IMAGE = { mediaType: "image/png", data: "A".repeat(400), name: "dot.png" }; // 300 bytes
-const failed = (code, sent = NONE_SENT) => applyEvent({ ...newAnswer("gpt"), sent }, { type: "error", error: { code } });
+const failed = (code, sent = NONE_SENT) =>
+  applyEvent({ ...newAnswer("gpt"), sent }, { type: "error", error: { code } });
 const whole = (text, sent = NONE_SENT) => ({ ...newAnswer("gpt"), text, sent, state: "whole" });
 
 let clock = 0;
@@ -20,16 +21,20 @@ function talk(...turns) {
   let conversation = newConversation({ id: "c-1", provider: "gpt", at: next() });
   turns.forEach(([text, answer, images = []], index) => {
     conversation = addQuestion(conversation, { id: `q${index}`, text, images, at: next() });
-    if (answer) conversation = addAnswer(conversation, `q${index}`, { id: `a${index}`, owner: "t", answer, at: next() });
+    if (answer)
+      conversation = addAnswer(conversation, `q${index}`, { id: `a${index}`, owner: "t", answer, at: next() });
   });
   return conversation;
 }
 
 const request = (conversation, options = {}) => {
-  const last = Object.keys(conversation.nodes).filter((id) => id.startsWith("q")).at(-1);
+  const last = Object.keys(conversation.nodes)
+    .filter((id) => id.startsWith("q"))
+    .at(-1);
   return makeRequest(conversation, last, { provider: "gpt", ...options });
 };
-const texts = ({ body }) => body.messages.map(({ content }) => (typeof content === "string" ? content : content.at(-1).text));
+const texts = ({ body }) =>
+  body.messages.map(({ content }) => (typeof content === "string" ? content : content.at(-1).text));
 
 test("a question is sent with what was said before it", () => {
   const made = request({ ...talk(["One?", whole("1")], ["Two?"]), conversationId: "g-1" });
@@ -50,7 +55,13 @@ test("the conversation's system prompt comes first", () => {
   assert.deepEqual(made.body.messages[0], { role: "system", content: "Be brief." });
 });
 
-for (const code of ["invalid_request", "content_filtered", "rejected_by_provider", "payload_too_large", "unsupported"]) {
+for (const code of [
+  "invalid_request",
+  "content_filtered",
+  "rejected_by_provider",
+  "payload_too_large",
+  "unsupported",
+]) {
   test(`a question that was refused as ${code} is not sent again`, () => {
     const conversation = talk(["One?", whole("1")], ["Bad?", failed(code)], ["Three?"]);
     assert.deepEqual(texts(request(conversation)), ["One?", "1", "Three?"]);
@@ -107,9 +118,17 @@ test("half of a surrogate pair is not sent", () => {
 test("a question that no request could carry is found before it is sent", () => {
   const limits = { max_message_chars: 10, max_image_bytes: 300, max_body_bytes: 1_000 };
   assert.equal(findRefusal({ text: "🙂".repeat(10), images: [IMAGE] }, limits), null);
-  assert.deepEqual(findRefusal({ text: "x".repeat(11), images: [] }, limits), { limit: "max_message_chars", seen: 11, most: 10 });
+  assert.deepEqual(findRefusal({ text: "x".repeat(11), images: [] }, limits), {
+    limit: "max_message_chars",
+    seen: 11,
+    most: 10,
+  });
   const large = { ...IMAGE, data: "A".repeat(404) };
-  assert.deepEqual(findRefusal({ text: "", images: [large] }, limits), { limit: "max_image_bytes", seen: 303, most: 300 });
+  assert.deepEqual(findRefusal({ text: "", images: [large] }, limits), {
+    limit: "max_image_bytes",
+    seen: 303,
+    most: 300,
+  });
   assert.equal(findRefusal({ text: "", images: [IMAGE, IMAGE, IMAGE] }, limits).limit, "max_body_bytes");
   assert.equal(findRefusal({ text: "x".repeat(1_000), images: [large] }, null), null);
 });
@@ -118,7 +137,7 @@ test("after a refusal for its length a request is made with half of what was sai
   const conversation = talk(...Array.from({ length: 9 }, (_, index) => [`Q${index}`, whole(`A${index}`)]), ["Last?"]);
   let { sent } = request(conversation);
   const tried = [sent.turns];
-  for (let less; (less = lessAfter(failed("context_length_exceeded", sent))); ) {
+  for (let less; (less = lessAfter(failed("context_length_exceeded", sent)));) {
     ({ sent } = request(conversation, { less }));
     tried.push(sent.turns);
   }
@@ -152,7 +171,10 @@ test("two refused questions in a row make what they were sent with suspect", () 
 test("the rest of an answer is asked for after what there is of it", () => {
   const conversation = talk(["A story?", { ...newAnswer("gpt"), text: "Once upon", state: "cut" }]);
   const made = request(conversation, { continued: conversation.nodes.a0 });
-  assert.deepEqual(made.body.messages.map(({ role }) => role), ["user", "assistant", "user"]);
+  assert.deepEqual(
+    made.body.messages.map(({ role }) => role),
+    ["user", "assistant", "user"],
+  );
   assert.equal(texts(made)[1], "Once upon");
 });
 
