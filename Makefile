@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-all fuzz faults coverage lint types docs bench bench-peers dead-default disconnects soak rolling-restart storm lock vendor-js page-tools ai-sdk screenshots clean venv venv-dev
+.PHONY: help run test test-all fuzz faults coverage lint types docs compat compat-clients compat-lock bench bench-peers dead-default disconnects soak rolling-restart storm lock vendor-js page-tools ai-sdk screenshots clean venv venv-dev
 
 # A caller's own Python settings must neither shadow nor change what the locks name.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
@@ -12,6 +12,7 @@ unexport UV_CONSTRAINT UV_OVERRIDE UV_PRERELEASE UV_RESOLUTION
 
 PYTHON ?=
 ARGS ?=
+CLIENTS ?=
 VENV_PYTHON := .venv/bin/python
 IN_PARALLEL := -n 3 --dist worksteal# on two cores: a third of the time tests wait for timeouts and for processes
 AXE_VERSION := 4.14.1
@@ -37,6 +38,15 @@ fuzz: venv-dev ## Run the fuzzing tests for long; FUZZ_EXAMPLES=5000 for longer
 
 faults: venv-dev ## Run every fault of a vendor through the gateway, and write docs/fault_matrix.md and its data
 	@$(VENV_PYTHON) -m tests.fault_matrix $(ARGS)
+
+compat: compat-clients ## Run every client against the gateway, and write docs/compatibility.md and its data
+	@$(VENV_PYTHON) -m tests.compat $(ARGS)
+
+compat-clients: venv-dev ## Install the clients of make compat in .compat/; CLIENTS="ai-7 codex" only these
+	@$(VENV_PYTHON) -m tests.compat.environments $(CLIENTS)
+
+compat-lock: venv-dev ## Renew the clients' locks with the newest releases that are at least 7 days old
+	@$(VENV_PYTHON) -m tests.compat.environments --lock $(CLIENTS)
 
 coverage: venv-dev ## Run the tests with coverage: a table here, pages in htmlcov/
 	@$(VENV_PYTHON) -m pytest $(IN_PARALLEL) --cov --cov-report=term-missing:skip-covered --cov-report=html $(ARGS)
@@ -91,7 +101,7 @@ screenshots: venv-dev ## Take the pictures in docs/screenshots/ from the running
 	@$(VENV_PYTHON) -m tests.page.page_screenshots
 
 clean: ## Remove .venv, caches and reports
-	@rm -rf .venv .peers .ai-sdk node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
+	@rm -rf .venv .peers .ai-sdk .compat node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv:
