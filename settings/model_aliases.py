@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, NamedTuple
 
-from settings.values import split, when_text
+from settings.values import MODEL_PATTERN, split, when_text
 
-_NAME = r"[A-Za-z0-9._:/@+*-]{1,200}"
+_NAME = MODEL_PATTERN.pattern
 _ENTRY = re.compile(rf"({_NAME})=([a-z0-9_-]+)(?:/({_NAME}))?")
 
 

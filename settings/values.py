@@ -21,7 +21,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ROOT_PATH = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]+)*")
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 _CONTACT = re.compile(r"mailto:[^@\s]+@[^@\s]+|https://[^/\s]\S*|tel:\+[0-9-]+")
-_MODEL_PATTERN = re.compile(r"[A-Za-z0-9._:/@+*-]{1,200}")
+MODEL_PATTERN = re.compile(r"[A-Za-z0-9._:/@+*-]{1,200}")
 _DSN = re.compile(r"https?://[^@/\s]+@[^@/\s]+/(\S+/)?\d+")
 
 # The fields by which a client may say what it wants of an answer.
@@ -155,6 +155,6 @@ ClientParameters = Annotated[
 ]
 ModelPattern = Annotated[
     str,
-    must(_MODEL_PATTERN.fullmatch, "names of models, with * for any characters and commas between"),
+    must(MODEL_PATTERN.fullmatch, "names of models, with * for any characters and commas between"),
 ]
 CaFile = Annotated[Path, AfterValidator(_check_ca_file)]
