@@ -93,8 +93,7 @@ export class Chats {
       if (!less) break;
     }
     if (this.#here.get(conversationId) === running) this.#here.delete(conversationId);
-    this.#show(conversationId, running, answer, { isUrgent: true });
-    this.#library.change(conversationId, (known) => ({ ...known, answeredAt: Date.now() }));
+    this.#show(conversationId, running, answer, { isLast: true });
     this.#onChange(conversationId);
     return { ...answer, id: running.answerId };
   }
@@ -126,11 +125,13 @@ export class Chats {
     this.#library.change(id, (known) => (known.conversationId ? known : { ...known, conversationId }));
   }
 
-  #show(conversationId, running, answer, { isUrgent = false } = {}) {
+  #show(conversationId, running, answer, { isLast = false } = {}) {
     if (!this.#library.get(conversationId)) running.stopper.abort(); // it was deleted, here or in another tab
-    this.#library.change(conversationId, (known) => changeAnswer(known, running.answerId, answer), { isUrgent });
+    const end = isLast ? { answeredAt: Date.now() } : {}; // in one write: an answer that is kept is also known to be new
+    const change = (known) => ({ ...changeAnswer(known, running.answerId, answer), ...end });
+    this.#library.change(conversationId, change, { isUrgent: isLast });
     if (running.isWatched) running.poster.push();
-    if (!isUrgent) return;
+    if (!isLast) return;
     running.poster.cancel();
     this.#post(conversationId, running);
   }

@@ -36,6 +36,16 @@ _ARGUMENTS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # a name is never looked up: all there is, is loopback
 ]
 _TWO_FRAMES = "new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"  # all is laid out
+_WRITTEN = """async () => {
+    const known = await indexedDB.databases();
+    if (!known.some(({ name }) => name === "gateway-chat")) return;
+    const settle = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+    const database = await settle(indexedDB.open("gateway-chat"));
+    for (let turn = 0; turn < 3; turn += 1) {
+        await settle(database.transaction("heads", "readwrite").objectStore("heads").count());
+    }
+    database.close();
+}"""  # the page begins a transaction when its last one is over: each turn waits for one
 _SCRIPT = 'document.querySelector("script[type=module]").src'
 TIMEOUT_MILLISECONDS = 20_000  # a loaded machine is slow; nothing here waits that long
 VENDORS = ("gpt", "claude", "gemini", "groq")
@@ -81,6 +91,8 @@ class ChatPage:
 
     async def start(self, fragment: str = "", until: str = "[data-ready][data-listed]") -> None:
         """Load the page anew, and wait until it can be used, with its list of conversations."""
+        if self.page.url.startswith(self.url):
+            await self.wait_until_written()
         await self.page.goto(f"{self.url}/{fragment}")
         ready = asyncio.create_task(self.page.locator(f"body{until}").wait_for())
         broken = asyncio.create_task(self.broken.wait())
@@ -89,6 +101,15 @@ class ChatPage:
             waiting.cancel()  # which does nothing to what is done
         assert not self.broken.is_set(), self.complaints
         await ready
+
+    async def reload(self) -> None:
+        """Load the page anew, at the same address."""
+        await self.wait_until_written()
+        await self.page.reload()
+
+    async def wait_until_written(self) -> None:
+        """Until the browser has in its database what the page has begun to write there."""
+        await self.page.evaluate(_WRITTEN)
 
     async def ask(self, question: str, provider: str | None = None) -> None:
         """Send a question; its answer may still come."""

@@ -35,7 +35,7 @@ async def test_page_opens_without_the_gateway(browser: Browser, tmp_path: Path) 
         await chat.ask_and_wait("Hello?")
         await chat.page.evaluate(WORKER_STATE)
         await chat.page.context.set_offline(True)
-        await chat.page.reload()
+        await chat.reload()
         await chat.last_answer.get_by_text("A moon").wait_for()
         await chat.page.context.set_offline(False)
         await (

@@ -45,7 +45,7 @@ async def test_reload_keeps_the_conversation(browser: Browser, tmp_path: Path) -
         gateway.gpt.enqueue(*answer("Another"))
         await chat.ask_and_wait("First?")
         facts = await chat.facts()
-        await chat.page.reload()
+        await chat.reload()
         await chat.last_answer.get_by_text("A moon").wait_for()
         assert await chat.facts() == facts
         assert await chat.page.locator("article.question .bubble").inner_text() == "First?"

@@ -271,7 +271,7 @@ async def test_draft_outlives_a_reload(browser: Browser, tmp_path: Path) -> None
         gateway.gpt.enqueue(*answer("Second words"))
         await chat.page.click("#send")
         await chat.last_answer.get_by_text("Second words").wait_for()
-        await chat.page.reload()
+        await chat.reload()
         await chat.last_answer.get_by_text("Second words").wait_for()
         assert await chat.page.input_value("#question") == ""
         assert await chat.page.locator("#attached img").count() == 0

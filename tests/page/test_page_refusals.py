@@ -245,7 +245,7 @@ async def test_conversation_over_the_limit_of_messages_goes_on(
             assert await shown.locator(".markdown").inner_text() == f"Answer {number}"
         assert "Sent without the 2 oldest questions:" in await shown.inner_text()
         assert sent_texts(gateway) == ["Question 2?", "Answer 2", "Question 3?"]
-        await chat.page.reload()
+        await chat.reload()
         await chat.last_answer.get_by_text("Answer 3").wait_for()
         assert "Sent without the 2 oldest" in await chat.last_answer.inner_text()
 
@@ -267,7 +267,7 @@ async def test_question_that_was_refused_is_not_sent_again(
             gateway.gpt.enqueue(*answer(words))
             await chat.ask_and_wait(f"{words}?")
             assert "Something bad?" not in sent_texts(gateway)
-            await chat.page.reload()
+            await chat.reload()
             await chat.last_answer.get_by_text(words).wait_for()
         assert sent_texts(gateway) == ["One?", "One", "Two?", "Two", "Three?"]
 

@@ -177,7 +177,7 @@ async def test_site_data_are_cleared_under_the_page(browser: Browser, tmp_path: 
         where = {"origin": gateway.running.url, "storageTypes": "indexeddb"}
         await session.send("Storage.clearDataForOrigin", where)
         await chat.ask_and_wait("Two?")
-        await chat.page.reload()
+        await chat.reload()
         await chat.last_answer.get_by_text("Two").wait_for()
         assert await chat.answers.count() == 2
 

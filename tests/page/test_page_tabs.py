@@ -86,7 +86,7 @@ async def test_two_questions_at_once_are_both_kept(browser: Browser, tmp_path: P
                 gateway.gpt.enqueue(*answer(f"Answer {question}"))
                 await tab.ask_and_wait(f"{question}?")
                 assert await questions(tab) == ["One?", f"{question}?"]
-        await chat.page.reload()
+        await chat.reload()
         await (
             chat.page.locator("article.question .versions .position").get_by_text("2/2").wait_for()
         )
@@ -151,7 +151,7 @@ async def test_whole_answer_is_not_overwritten_by_a_stale_copy(
             await other.page.get_by_role("textbox", name="Rename conversation").fill("Named")
             await other.page.keyboard.press("Enter")
             await chat.page.get_by_role("button", name="Named", exact=True).wait_for()
-        await chat.page.reload()
+        await chat.reload()
         await chat.last_answer.get_by_text("Half and half").wait_for()
         assert await chat.last_answer.locator(".problem").count() == 0
 

@@ -75,7 +75,7 @@ async def test_ask_again_keeps_the_former_answer(browser: Browser, tmp_path: Pat
         assert await shown(chat) == ["Which?", "Heads", "Sure?", "More heads"]
         focused = "document.activeElement.getAttribute('aria-label')"
         assert await chat.page.evaluate(focused) == "Next version"
-        await chat.page.reload()
+        await chat.reload()
         await chat.last_answer.get_by_text("More heads").wait_for()
         assert await shown(chat) == ["Which?", "Heads", "Sure?", "More heads"]
 
@@ -210,7 +210,7 @@ async def test_instructions_come_first(browser: Browser, tmp_path: Path) -> None
         assert await chat.page.locator("#instructions").get_attribute("aria-pressed") == "true"
         await chat.ask_and_wait("How?")
         assert gateway.gpt.history[-1].prompt.system == "Be brief."
-        await chat.page.reload()
+        await chat.reload()
         await chat.last_answer.get_by_text("Short").wait_for()
         await chat.ask_and_wait("And now?")
         assert gateway.gpt.history[-1].prompt.system == "Be brief."
