@@ -49,6 +49,7 @@ from server.signals import keep_signals
 from server.workers import Supervisor
 from simulator import SIMULATED_KEY, Simulator
 from streams.pauses import pauses
+from telemetry.costs import open_prices
 from telemetry.error_reporting import SentrySettings, configure_sentry, shutdown_sentry
 from telemetry.redaction import hide_secrets
 from telemetry.sinks import chat_sinks
@@ -131,7 +132,7 @@ def _lifespan(
                 simulator = await stack.enter_async_context(Simulator(remembered=0))
                 active = settings.with_demo(simulator.base_urls, SIMULATED_KEY)
             gateway = Gateway(
-                factory or ProviderFactory(active.providers),
+                factory or ProviderFactory(active.providers, open_prices(active)),
                 system_prompt=active.system_prompt,
                 health_cache_seconds=active.health_cache_seconds,
                 max_prompt_bytes=active.max_pending_bytes,
@@ -246,6 +247,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         settings = load_settings()
         check_capabilities(settings.capabilities_file)
+        open_prices(settings)
         if chosen.command == "model":
             print(describe_model(settings, chosen.name))
             return 0

@@ -261,7 +261,10 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer is complete. `attempts` counts the requests sent to vendors."""
+    """The answer is complete. `attempts` counts the requests sent to vendors.
+
+    `cost` is in US dollars; None if the model's price or the usage is not known.
+    """
 
     provider: str
     model: str
@@ -269,6 +272,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: FinishReason
     raw_finish_reason: str | None
     usage: Usage | None
+    cost: float | None = None
     attempts: int
     dropped_params: tuple[str, ...] = ()
     timing: Timing | None = None

@@ -26,6 +26,7 @@ from providers.wires.decoder import Batch
 from providers.wires.finish_reasons import Finish
 from streams.closing import close_stream
 from streams.deadline import CancelScope, ScopeCancelledError
+from telemetry.costs import ModelPrices
 
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ class BaseProvider(RequestParameters, ABC):
         super().__init__(settings)
         self.health = ProviderHealth()
         self.breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
+        self.prices: ModelPrices | None = None
 
     @abstractmethod
     def stream_response(

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from configuration import ProviderSettings
 from models import GatewayError
 from providers.base import BaseProvider
+from telemetry.costs import PriceList
 
 # Module and class by name, or the function that chooses the class: importing a vendor's SDK takes
 # 0.3 to 1.4 s, so only those in use are imported.
@@ -23,10 +24,16 @@ _provider_classes: dict[str, tuple[str, str]] = {
 
 
 class ProviderFactory:
-    """Builds providers by name. The caller that creates the factory closes it with `aclose`."""
+    """Builds providers by name. The caller that creates the factory closes it with `aclose`.
 
-    def __init__(self, settings: Iterable[ProviderSettings]) -> None:
+    Without `prices` no answer has a cost.
+    """
+
+    def __init__(
+        self, settings: Iterable[ProviderSettings], prices: PriceList | None = None
+    ) -> None:
         self._settings = {provider.name: provider for provider in settings}
+        self._prices = prices
         self.built: dict[str, BaseProvider] = {}
 
     @property
@@ -53,6 +60,7 @@ class ProviderFactory:
             if not settings.configured:
                 raise GatewayError("provider_not_configured", provider=name)
             provider = self.built[name] = _provider_class(name)(settings)
+            provider.prices = self._prices.of(settings) if self._prices else None
         return provider
 
     async def warm(self) -> None:
@@ -61,6 +69,8 @@ class ProviderFactory:
         for name in configured:
             await asyncio.to_thread(_provider_class, name)
             self.get(name)
+        if self._prices and any(provider.prices for provider in self.built.values()):
+            await asyncio.to_thread(self._prices.warm)
 
     async def aclose(self) -> None:
         """Close every provider that was built, in reverse order."""

@@ -78,6 +78,8 @@ class UpstreamOptions(Options):
     system_prompt: SystemPrompt | None = None
     model_aliases: ModelAliases = ()
     capabilities_file: Path | None = None
+    costs: bool = True
+    prices_file: Path | None = None
     anthropic_prompt_cache: Annotated[Literal["off", "5m", "1h"], LowerCase] = "off"
     openai_prompt_cache_key: bool = False
     openai_api: OpenAIApi = "auto"

@@ -104,6 +104,7 @@ class ChatRecord(ChatOpening, frozen=True, kw_only=True):
     first_content_ms: int | None
     total_ms: int
     usage: Usage | None
+    cost: float | None  # of the answer, in US dollars
     attempts: int
     dropped_params: tuple[str, ...]
     conversation: Conversation

@@ -153,6 +153,7 @@ class ChatRecorder:
             first_content_ms=timing.first_content_ms,
             total_ms=timing.total_ms,
             usage=end.usage if end else None,
+            cost=end.cost if end else None,
             attempts=self._attempts,
             dropped_params=end.dropped_params if end else (),
             conversation=Conversation(self._kept.question, "".join(self._texts)),

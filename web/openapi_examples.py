@@ -46,6 +46,7 @@ END = {
         "cache_write_tokens": None,
         "reasoning_tokens": None,
     },
+    "cost": 6.9e-6,
     "attempts": 1,
     "dropped_params": [],
     "timing": {"first_content_ms": 310, "total_ms": 900},
@@ -71,6 +72,7 @@ _END = End(
     finish_reason="stop",
     raw_finish_reason="stop",
     usage=Usage(input_tokens=9, output_tokens=12),
+    cost=6.9e-6,
     attempts=1,
     timing=Timing(310, 900),
 )

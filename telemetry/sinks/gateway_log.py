@@ -77,6 +77,7 @@ class GatewayLog(ChatSink):
             "total_ms": record.total_ms,
             "input_tokens": usage.input_tokens if usage else None,
             "output_tokens": usage.output_tokens if usage else None,
+            "cost": record.cost,
             "attempts": record.attempts,
             "dropped_params": record.dropped_params,
             "cpu_seconds": record.cpu_seconds,

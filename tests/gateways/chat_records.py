@@ -38,6 +38,7 @@ def make_record(query: str = "", answer: str = "", **fields: Any) -> ChatRecord:
         "first_content_ms": 310,
         "total_ms": 900,
         "usage": Usage(input_tokens=9, output_tokens=12),
+        "cost": 0.000125,
         "attempts": 1,
         "dropped_params": (),
         "conversation": Conversation(query, answer),

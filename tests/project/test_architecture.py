@@ -60,6 +60,7 @@ HOME_OF = {
     "groq": ("providers/groq_provider.py",),
     "fastapi": ("main.py", "web/"),
     "starlette": ("main.py", "web/", "server/"),
+    "genai_prices": ("telemetry/costs.py",),
     "sentry_sdk": ("telemetry/error_reporting.py",),
     "pydantic_settings": ("configuration.py",),
 }

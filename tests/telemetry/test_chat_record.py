@@ -82,6 +82,7 @@ USUAL: dict[str, Any] = {
     "status": 200,
     "input_tokens": None,
     "output_tokens": None,
+    "cost": None,
     "attempts": 1,
     "dropped_params": [],
 }

@@ -58,6 +58,7 @@ def end(**fields: Any) -> End:
             "finish_reason": "stop",
             "raw_finish_reason": "stop",
             "usage": USAGE,
+            "cost": None,
             "attempts": 1,
             "timing": Timing(310, 900),
             **fields,

@@ -123,7 +123,7 @@ def test_end_is_followed_by_done() -> None:
         'data: {"type":"end","seq":0,"id":"gpt-1","provider":"gpt","model":"luna","fallback":null,'
         '"finish_reason":"stop","raw_finish_reason":"stop",'
         '"usage":{"input_tokens":9,"output_tokens":12,"cached_input_tokens":null,"cache_write_tokens":null,"reasoning_tokens":null},'
-        '"attempts":1,"dropped_params":[],"timing":{"first_content_ms":310,"total_ms":900},'
+        '"cost":null,"attempts":1,"dropped_params":[],"timing":{"first_content_ms":310,"total_ms":900},'
         '"delta":{"content":""}}\n\ndata: [DONE]\n\n'
     )
 

@@ -295,6 +295,7 @@ def test_completion_has_the_answer_and_the_facts() -> None:
                 "cache_write_tokens": None,
                 "reasoning_tokens": None,
             },
+            "cost": None,
             "attempts": 1,
             "dropped_params": ["store"],
             "timing": {"first_content_ms": 310, "total_ms": 900},

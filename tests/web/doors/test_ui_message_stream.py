@@ -159,6 +159,7 @@ def test_finish_has_the_facts_of_the_answer() -> None:
             "cache_write_tokens": None,
             "reasoning_tokens": None,
         },
+        "cost": None,
         "attempts": 1,
         "dropped_params": ["seed"],
         "timing": {"first_content_ms": 310, "total_ms": 900},

@@ -92,6 +92,7 @@ def test_answer_has_the_facts_of_the_stream() -> None:
             "cache_write_tokens": None,
             "reasoning_tokens": None,
         },
+        "cost": None,
         "attempts": 1,
         "dropped_params": [],
         "timing": {"first_content_ms": 310, "total_ms": 900},
