@@ -81,6 +81,9 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
         return "".join(part.text for part in self.parts if isinstance(part, Text))
 
 
+REMINDER = "<system-reminder>"  # before a client's system message within a user's turn
+
+
 class Tool(msgspec.Struct, frozen=True, gc=False):
     """A function that the model may call. `schema` is the JSON schema of its arguments.
 

@@ -82,7 +82,8 @@ class AnswerCalls:
 
     A call's first piece has its id and its name, the others its arguments, `{}` if there are none.
     What arrives among the pieces of a call, be it a piece of another call or text, waits until that
-    call's arguments are complete JSON, or until the answer ends. An id is made if the vendor sent
+    call's arguments are complete JSON, or until the answer ends. If the answer was cut before the
+    arguments of its last call, these are `{`, which is no JSON. An id is made if the vendor sent
     none, or one that does not fit or that the conversation already has.
     """
 
@@ -126,8 +127,8 @@ class AnswerCalls:
                 self._waiting.clear()
         return arranged
 
-    def close(self) -> list[Event]:
-        """What waited, at the end of the answer.
+    def close(self, *, is_cut: bool = False) -> list[Event]:
+        """What waited, at the end of the answer, which `is_cut` if it reached its length.
 
         Raises GatewayError for a call without a name, or one that went on after its end.
         """
@@ -135,7 +136,9 @@ class AnswerCalls:
         for place, call in enumerate(self._calls.values()):
             call.check()
             if not "".join(call.arguments).strip():
-                call.arguments.append("{}")
+                # Many clients take no arguments at all for `{}`, and would run the tool.
+                is_whole = not is_cut or place < len(self._calls) - 1
+                call.arguments.append("{}" if is_whole else "{")
             closed += self._pieces(place, call)
         closed += self._waiting
         return closed

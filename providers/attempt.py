@@ -163,7 +163,7 @@ class Attempt:
             if self.finish is None:
                 raise GatewayError("upstream_truncated")
             if self.calls:
-                self.rest = self.calls.close()
+                self.rest = self.calls.close(is_cut=self.finish.finish_reason == "length")
         except Exception as error:
             failure = self._judge(error)
             if failure is error:

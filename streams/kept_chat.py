@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from models import (
+    REMINDER,
     Chat,
     GatewayError,
     Image,
@@ -79,7 +80,9 @@ class KeptChat:
         if self._chat is None:
             return self._question
         texts = (turn.text for turn in reversed(self._chat.turns) if turn.role == "user")
-        return next(filter(str.strip, texts), "")  # a turn may be nothing but results of tools
+        # A turn may be nothing but results of tools, or a system message in its place.
+        said = (text for text in texts if text.strip() and not text.startswith(REMINDER))
+        return next(said, "")
 
     def reserve(self) -> None:
         """Reserve the memory of the chat. Raises GatewayError `overloaded`."""

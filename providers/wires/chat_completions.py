@@ -210,7 +210,7 @@ class ChatCompletionsDecoder(Decoder):
         elif self._calls and reason == "stop":
             reason = "tool_calls"
         if self._calls:
-            batch += self._calls.finish()
+            batch += self._calls.finish(reason)
         self.set_finish(word, self._usage, batch, reason)
 
     def _take_usage(self, *reports: UsageReport | None) -> None:

@@ -171,9 +171,9 @@ class GenerateContentDecoder(Decoder):
         """The state of what the model has thought before a part."""
         return self.make_state(msgspec.json.encode({"thoughtSignature": signature}).decode())
 
-    def _close_call(self, batch: Batch) -> None:
+    def _close_call(self, batch: Batch, *, is_cut: bool = False) -> None:
         if self._open_call:
-            batch.append(self._open_call.close())
+            batch.append(self._open_call.close(is_cut=is_cut))
             self._open_call = None
 
     def _take_block_reason(self, word: str, batch: Batch) -> None:
@@ -187,7 +187,7 @@ class GenerateContentDecoder(Decoder):
         """Record the finish reason. Of several finish reasons the newest counts."""
         self._is_newly_finished = False
         reason = to_finish_reason(self._word)
-        self._close_call(batch)
+        self._close_call(batch, is_cut=reason == "length")
         if self._calls and reason == "stop":
             reason = "tool_calls"
         self.set_finish(self._word, _to_usage(self._usage), batch, reason)

@@ -79,16 +79,13 @@ class _Event(msgspec.Struct, gc=False):
 _decode_event = msgspec.json.Decoder(_Event).decode
 
 
-class _Call:
+class _Call(msgspec.Struct, gc=False):
     """A tool call for the client, not one that the vendor executes."""
 
-    __slots__ = ("has_arguments", "id", "index", "is_whole")
-
-    def __init__(self, index: int, call_id: str | None, *, is_whole: bool) -> None:
-        self.index = index  # within the answer
-        self.id = call_id
-        self.is_whole = is_whole  # its arguments arrived with the start of its block
-        self.has_arguments = is_whole
+    index: int  # within the answer
+    id: str | None
+    has_arguments: bool
+    is_whole: bool  # they arrived with the start of its block
 
 
 class MessagesDecoder(Decoder):
@@ -98,7 +95,15 @@ class MessagesDecoder(Decoder):
     is a different generation, and an error.
     """
 
-    __slots__ = ("_calls", "_has_started", "_message_id", "_open_calls", "_thinking", "_usage")
+    __slots__ = (
+        "_calls",
+        "_has_started",
+        "_message_id",
+        "_open_calls",
+        "_stopped_call",
+        "_thinking",
+        "_usage",
+    )
 
     def __init__(self, provider: str = "", model: str = "") -> None:
         super().__init__(provider, model)
@@ -107,6 +112,7 @@ class MessagesDecoder(Decoder):
         self._message_id: str | None = None
         self._calls = 0
         self._open_calls: dict[int | None, _Call] = {}  # by the index of their block
+        self._stopped_call: _Call | None = None  # until what follows shows whether it was cut
         self._thinking: dict[int | None, Thinking] = {}  # the open blocks, by their index
 
     def decode(self, frame: Frame, batch: Batch) -> None:
@@ -148,7 +154,7 @@ class MessagesDecoder(Decoder):
         elif kind == "content_block_start":
             self._take_block(event.index, event.content_block or _Block(), batch)
         elif kind == "content_block_stop":
-            self._close_call(self._open_calls.get(event.index), batch)
+            self._stopped_call = self._open_calls.get(event.index)
             self._close_thinking(event.index, batch)
         elif kind == "message_delta":
             self._take_usage(event.usage)
@@ -203,6 +209,7 @@ class MessagesDecoder(Decoder):
             raise_error({"type": kind})
 
     def _take_block(self, index: int | None, block: _Block, batch: Batch) -> None:
+        self._close_call(self._stopped_call, batch)
         if block.type in ("text", "") and block.text:
             batch.append(Text(block.text))
         elif block.type == "thinking":
@@ -218,7 +225,8 @@ class MessagesDecoder(Decoder):
                 return  # the same start, repeated
             self._close_call(known, batch)
             arguments = encode_arguments(block.input)
-            call = _Call(self._calls, block.id, is_whole=bool(arguments))
+            is_whole = bool(arguments)
+            call = _Call(self._calls, block.id, is_whole, is_whole)
             self._calls += 1
             self._open_calls[index] = call
             batch.append(ToolCallDelta(call.index, block.id, block.name, arguments))
@@ -253,7 +261,8 @@ class MessagesDecoder(Decoder):
         if self._calls and reason == "stop":
             reason = "tool_calls"
         for call in self._open_calls.values():
-            self._close_call(call, batch)
+            if reason != "length" or call.index < self._calls - 1:  # else it may be cut
+                self._close_call(call, batch)
         self.set_finish(word, _to_usage(self._usage), batch, reason)
 
 

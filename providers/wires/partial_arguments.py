@@ -79,10 +79,13 @@ class PartialArguments:
         except (AttributeError, IndexError, KeyError, TypeError):
             raise GatewayError("upstream_bad_event", reason="partial_arguments") from None
 
-    def close(self) -> ToolCallDelta:
-        """The arguments as one piece; `{}` if there are none."""
+    def close(self, *, is_cut: bool = False) -> ToolCallDelta:
+        """The arguments as one piece; `{}` if there are none. What `is_cut` is no whole JSON."""
         if self._values:
-            return ToolCallDelta(self.index, arguments=write_json(_join(self._values)))
+            text = write_json(_join(self._values))
+            return ToolCallDelta(self.index, arguments=text[:-1] if is_cut else text)
+        if is_cut:
+            return ToolCallDelta(self.index)
         text = replace_escapes(self._given.decode())
         if text.startswith('"'):  # JSON text in place of the object
             text = str(read_json(text.encode()))

@@ -220,8 +220,6 @@ class ResponsesDecoder(Decoder):
         for index, item in enumerate(response.output or ()):
             if not (has_calls and item.type == "function_call"):
                 self._take_item(index, item, "response", batch)
-        if self._calls:
-            batch += self._calls.finish()
         details = response.incomplete_details
         if word == "completed":
             reason: FinishReason = "tool_calls" if self._calls else "stop"
@@ -232,6 +230,8 @@ class ResponsesDecoder(Decoder):
             reason = "other"
         if Refusal in self._sources:
             reason = "content_filter"
+        if self._calls:
+            batch += self._calls.finish(reason)
         usage = merge_usage(None, response.usage.to_usage()) if response.usage else None
         self.set_finish(word, usage, batch, reason)
         super().take_mark()

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from models import ToolCallDelta, ToolResult, Turn
+from models import FinishReason, ToolCallDelta, ToolResult, Turn
 from providers.wires.lenient_json import write_json
 
 _MANY_LEVELS = 200  # of objects and lists; what has fewer is not too deep
@@ -67,9 +67,10 @@ class ToolCalls:
         call.last = arguments.rstrip()[-1:] or call.last
         return piece if piece != ToolCallDelta(call.index) else None
 
-    def finish(self) -> list[ToolCallDelta]:
-        """Arguments `{}` for the calls that had none."""
-        bare = [call for call in self._calls if not call.last]
+    def finish(self, reason: FinishReason) -> list[ToolCallDelta]:
+        """Arguments `{}` for the calls that had none, but for a last one that `length` has cut."""
+        calls = self._calls[:-1] if reason == "length" else self._calls
+        bare = [call for call in calls if not call.last]
         for call in bare:
             call.last = "}"
         return [ToolCallDelta(call.index, arguments="{}") for call in bare]

@@ -57,7 +57,8 @@ def find_states(message: dict[str, Any]) -> list[Any]:
         for part in message["parts"]
     ]
     tokens = [given["gateway"]["state"] for given in metadata if "gateway" in given]
-    return [state and json.loads(state.data) for state in map(read_state, tokens)]
+    states = (read_state(token, 100_000) for token in tokens)
+    return [state and json.loads(state.data) for state in states]
 
 
 def find_longest(value: object) -> str:

@@ -91,6 +91,19 @@ def test_calls_that_never_complete_wait_for_the_end() -> None:
     ]
 
 
+@pytest.mark.parametrize("blank", ["", " "])
+def test_call_that_is_cut_before_its_arguments_is_no_whole_one(blank: str) -> None:
+    """Of an answer that reached its length, the last call may lack arguments that it needs."""
+    calls = AnswerCalls((), 0)
+    calls.arrange([begin(0), begin(1, blank)])
+    blanks = [piece(1, blank)] if blank else []
+    cut = [piece(0, "{}"), begin(1), *blanks, piece(1, "{")]
+    assert calls.close(is_cut=True) == cut
+    calls = AnswerCalls((), 0)
+    calls.arrange([begin(0), begin(1, "[1]")])
+    assert calls.close(is_cut=True) == [piece(0, "{}"), begin(1), piece(1, "[1]")]
+
+
 def test_indexes_are_places_among_the_calls() -> None:
     """Whatever numbers the decoder has."""
     assert [(one.id, one.arguments) for one in sent_calls(begin(7, "{}"), begin(3, "{}"))] == [

@@ -37,6 +37,7 @@ from tests.providers.http.test_connection import then, vendor
 from tests.providers.test_provider_requests import EVERY_VENDOR, STREAMS, identify
 from tests.vendors.loopback_vendor import response
 from tests.vendors.scripted_provider import finish, make_settings, silence, text
+from web.doors.reminders import remind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -222,12 +223,13 @@ def test_opaque_states_are_counted() -> None:
 
 
 def test_question_is_the_last_text_of_the_user() -> None:
-    """In a loop of tools the newest turn has nothing but results."""
+    """In a loop of tools the newest turn has nothing but results, or a system message of the client."""
     call = ToolCall("call_1", "clock", "{}")
     turns = (
         Turn("user", (Text("What time is it?"),)),
         Turn("assistant", (call,)),
         Turn("user", (ToolResult("call_1", (Text("noon"),)),)),
+        Turn("user", (remind("Be brief."),)),
     )
     kept = KeptChat(Chat(turns=turns), PromptBudget(10**6))
     assert kept.question == "What time is it?"

@@ -89,8 +89,8 @@ def read_assistant(raw: Raw, place: str, limits: LimitOptions) -> tuple[Part, ..
     call_state: State | None = None
     for inner, block in _read_blocks(raw, place):
         if block.type in _THINKING:
-            signature = _read_signature(block, inner, limits)
-            state = read_state(signature)
+            signature = decode_field(block.signature, str | None, f"{inner}.signature") or ""
+            state = read_state(signature, limits.max_message_chars)
             if is_of_call(signature):
                 call_state = state
             elif state:
@@ -211,13 +211,6 @@ def _read_call(block: _Block, place: str, limits: LimitOptions, state: State | N
         arguments,
         state,
     )
-
-
-def _read_signature(block: _Block, place: str, limits: LimitOptions) -> str:
-    """The signature of a thinking block; empty if it has none."""
-    if is_absent(block.signature):
-        return ""
-    return read_text(block.signature, f"{place}.signature", limits.max_message_chars)
 
 
 def _check_length(parts: list[Part] | list[Text | Image], limits: LimitOptions) -> None:

@@ -98,12 +98,12 @@ class _ChoiceBody(msgspec.Struct, gc=False):
 
 class _Thinking(msgspec.Struct, gc=False):
     type: str = "disabled"
-    budget_tokens: int | None = None
+    budget_tokens: Raw = ABSENT
     display: str | None = None
 
 
 class _OutputConfig(msgspec.Struct, gc=False):
-    effort: Effort | None = None
+    effort: Raw = ABSENT
     format: Raw = ABSENT
 
 
@@ -120,16 +120,19 @@ def read_options(
     Raises GatewayError `invalid_request` for the first value that is not valid or exceeds a limit,
     and `unsupported` for tools that only Anthropic's models know.
     """
-    allowed = settings.client_parameters
+    allowed = frozenset(settings.client_parameters)
     has_tools = "tools" in allowed and not is_absent(fields.tools)
     tools, server_tools = _read_tools(fields.tools, settings) if has_tools else ((), [])
-    choice, parallel = _read_choice(fields.tool_choice, tools) if has_tools else (None, None)
+    has_choice = has_tools and not allowed.isdisjoint(("tool_choice", "parallel_tool_calls"))
+    choice, parallel = _read_choice(fields.tool_choice, tools) if has_choice else (None, None)
     thinking = decode_field(fields.thinking, _Thinking | None, "thinking")
-    config = decode_field(fields.output_config, _OutputConfig | None, "output_config")
-    effort = _find_effort(thinking, config)
-    form = fields.output_format if config is None or is_absent(config.format) else config.format
-    raw_stops = fields.stop_sequences
-    stops = () if is_absent(raw_stops) else read_stop(raw_stops, "stop_sequences")
+    config = _OutputConfig()
+    if not allowed.isdisjoint(("reasoning_effort", "response_format")):
+        config = decode_field(fields.output_config, _OutputConfig | None, "output_config") or config
+    effort = _find_effort(thinking, config) if "reasoning_effort" in allowed else None
+    form = fields.output_format if is_absent(config.format) else config.format
+    has_stops = "stop" in allowed and not is_absent(fields.stop_sequences)
+    stops = read_stop(fields.stop_sequences, "stop_sequences") if has_stops else ()
     numbers = {
         name: read_number(name, getattr(fields, name))
         for name in ("max_tokens", "temperature", "top_p")
@@ -140,8 +143,8 @@ def read_options(
         tool_choice=choice if "tool_choice" in allowed else None,
         parallel=parallel if "parallel_tool_calls" in allowed else None,
         output=_read_output(form, settings) if "response_format" in allowed else None,
-        stop=stops if "stop" in allowed else (),
-        effort=effort if "reasoning_effort" in allowed else None,
+        stop=stops,
+        effort=effort,
         **numbers,
     )
     dropped = (*server_tools, *find_hints(fields, _HINTS))
@@ -200,15 +203,14 @@ def _read_output(raw: Raw, settings: Settings) -> JsonSchema | None:
     return JsonSchema("answer", read_schema(body.schema, place, settings), strict=True)
 
 
-def _find_effort(thinking: _Thinking | None, config: _OutputConfig | None) -> Effort | None:
+def _find_effort(thinking: _Thinking | None, config: _OutputConfig) -> Effort | None:
     """The effort of the reasoning: none if it is disabled, else as asked, else by the budget."""
     if thinking and thinking.type == "disabled":
         return "none"
-    if config and config.effort:
-        return config.effort
-    if thinking is None or thinking.budget_tokens is None:
-        return None
-    budget = thinking.budget_tokens
+    effort: Effort | None = decode_field(config.effort, Effort | None, "output_config.effort")
+    if effort or thinking is None or is_absent(thinking.budget_tokens):
+        return effort
+    budget: int = decode_field(thinking.budget_tokens, int, "thinking.budget_tokens")
     return next((effort for limit, effort in _BUDGETS if budget < limit), "high")
 
 

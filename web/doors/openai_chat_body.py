@@ -24,6 +24,7 @@ from web.doors.json_fields import (
     read_text,
 )
 from web.doors.on_break import read_on_break
+from web.doors.reminders import remind
 from web.doors.state_token import read_state
 from web.doors.tool_history import StepFields, read_result, read_steps
 from web.json_scan import check_json
@@ -134,7 +135,7 @@ def _check_supported(fields: _ChatBody) -> None:
 def _read_messages(
     messages: list[_MessageBody], settings: Settings
 ) -> tuple[list[str], list[Turn]]:
-    """The system messages, and the turns. Content may be null in any message."""
+    """The system messages before all others, and the turns. Content may be null in any message."""
     system: list[str] = []
     turns: list[Turn] = []
     for number, message in enumerate(messages):
@@ -142,25 +143,30 @@ def _read_messages(
         parts = read_content(message.content, f"{place}.content", settings, may_be_null=True)
         match message.role:
             case "system" | "developer":
-                system.append("".join(part.text for part in parts if isinstance(part, Text)))
+                text = "".join(part.text for part in parts if isinstance(part, Text))
+                if not turns:
+                    system.append(text)
+                elif text:
+                    turns.append(Turn("user", (remind(text),)))
             case "user":
                 turns.append(Turn("user", parts))
             case "tool":
                 turns.append(Turn("user", (read_result(message, parts, place),)))
             case "assistant":
                 states, calls = read_steps(message, place, settings)
-                states += _read_details(message.reasoning_details, f"{place}.reasoning_details")
+                details = message.reasoning_details
+                longest = settings.max_message_chars
+                states += _read_details(details, f"{place}.reasoning_details", longest)
                 if not is_absent(message.refusal):
-                    longest = settings.max_message_chars
                     parts += (Text(read_text(message.refusal, f"{place}.refusal", longest)),)
                 turns.append(Turn("assistant", (*states, *parts, *calls)))
     return system, turns
 
 
-def _read_details(raw: Raw, place: str) -> list[Reasoning]:
+def _read_details(raw: Raw, place: str, longest: int) -> list[Reasoning]:
     """The opaque states of an assistant's reasoning."""
     if is_absent(raw):
         return []
     tokens = [detail.data for detail in decode_field(raw, list[_Detail], place)]
-    states = [read_state(token) for token in tokens if token]
+    states = [read_state(token, longest) for token in tokens if token]
     return [Reasoning("", state) for state in states if state]

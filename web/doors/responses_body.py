@@ -164,7 +164,9 @@ def _read_tools(fields: _Body, additional: list[ToolList], settings: Settings) -
 def _read_options(
     fields: _Body, text: _Text, tools: AskedTools, settings: Settings
 ) -> AnswerOptions:
-    reasoning = decode_field(fields.reasoning, _Reasoning | None, "reasoning") or _Reasoning()
+    reasoning = _Reasoning()
+    if "reasoning_effort" in settings.client_parameters:
+        reasoning = decode_field(fields.reasoning, _Reasoning | None, "reasoning") or reasoning
     given = OptionFields(
         parallel_tool_calls=fields.parallel_tool_calls,
         response_format=text.format,

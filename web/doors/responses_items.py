@@ -100,9 +100,9 @@ class Conversation:
             case _:
                 raise invalid(f"{place}.role", "is not one of the values that are allowed")
 
-    def add_reasoning(self, token: str) -> None:
+    def add_reasoning(self, token: str, longest: int) -> None:
         """Add the opaque state that the gateway sent with the assistant's reasoning."""
-        state = read_state(token)
+        state = read_state(token, longest)
         if state and is_of_call(token):
             self._call_state = state
         elif state:
@@ -190,7 +190,7 @@ def _read_item(
         case "reasoning":
             if not is_absent(item.encrypted_content):
                 token = decode_field(item.encrypted_content, str, f"{place}.encrypted_content")
-                conversation.add_reasoning(token)
+                conversation.add_reasoning(token, limits.max_message_chars)
         case "additional_tools":
             conversation.tools.append(ToolList(f"{place}.tools", item.tools))
         case kind if kind not in _VENDORS_OWN:

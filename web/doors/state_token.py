@@ -8,6 +8,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 import msgspec
 
 from models import State
+from web.doors.json_fields import check_chars
 
 # So that state that comes from elsewhere, such as a conversation that a client began with the
 # vendor itself, is recognised: no model is sent it.
@@ -30,10 +31,11 @@ def is_of_call(token: str) -> bool:
     return token.startswith(_OF_CALL)
 
 
-def read_state(token: str) -> State | None:
+def read_state(token: str, longest: int) -> State | None:
     """The state, or None if the gateway did not write the string.
 
-    A client may have changed it: its data is some JSON, and nothing more is known of it.
+    A client may have changed it: its data is some JSON, and nothing more is known of it. Raises
+    GatewayError if that has more characters than MAX_MESSAGE_CHARS, which is `longest`.
     """
     prefix, dot, text = token.partition(".")
     if prefix + dot not in (_PREFIX, _OF_CALL):
@@ -44,4 +46,5 @@ def read_state(token: str) -> State | None:
         msgspec.json.decode(state.data, type=msgspec.Raw)
     except (binascii.Error, ValueError, RecursionError):
         return None
+    check_chars(len(state.data), longest)
     return state

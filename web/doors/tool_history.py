@@ -107,7 +107,7 @@ def _read_call_state(call: _CallBody, place: str, limits: LimitOptions) -> State
         return _read_state(call.state, f"{place}.state", limits)
     extra = decode_field(call.extra_content, _ExtraBody | None, f"{place}.extra_content")
     signature = extra.google.thought_signature if extra and extra.google else None
-    return read_state(signature) if signature else None
+    return read_state(signature, limits.max_message_chars) if signature else None
 
 
 def write_extra_content(state: State) -> dict[str, object]:

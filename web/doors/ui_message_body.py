@@ -23,6 +23,7 @@ from web.doors.json_fields import (
     read_text,
 )
 from web.doors.on_break import WITHOUT_RESTART, read_on_break
+from web.doors.reminders import remind
 from web.doors.ui_message_parts import PartBody, read_said, read_steps
 from web.json_scan import check_json
 
@@ -70,7 +71,8 @@ def decode_chat(body: bytes, settings: Settings, headers: Headers) -> DoorReques
     system, turns = _read_messages(messages, settings)
     if not is_absent(fields.system):
         system.insert(0, read_text(fields.system, "system", settings.max_message_chars))
-    fields.tools = _list_tools(fields.tools)
+    if "tools" in settings.client_parameters:
+        fields.tools = _list_tools(fields.tools)
     on_break = read_on_break(fields.gateway, headers, settings, _find_choices(fields.gateway))
     is_stream = fields.stream is not False
     chat = Chat(
@@ -87,7 +89,7 @@ def decode_chat(body: bytes, settings: Settings, headers: Headers) -> DoorReques
 def _read_messages(
     messages: list[_MessageBody], settings: Settings
 ) -> tuple[list[str], list[Turn]]:
-    """The system messages, and the turns."""
+    """The system messages before all others, and the turns."""
     system: list[str] = []
     turns: list[Turn] = []
     for number, message in enumerate(messages):
@@ -103,10 +105,14 @@ def _read_messages(
             parts = read_content(message.content, f"{place}.content", settings)
         else:
             parts = read_said(bodies, place, settings)
-        if role == "system":
-            system.append("".join(part.text for part in parts if isinstance(part, Text)))
-        else:
+        if role != "system":
             turns.append(Turn(role, parts))
+            continue
+        text = "".join(part.text for part in parts if isinstance(part, Text))
+        if not turns:
+            system.append(text)
+        elif text:
+            turns.append(Turn("user", (remind(text),)))
     return system, turns
 
 

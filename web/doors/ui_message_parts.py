@@ -15,6 +15,7 @@ from web.doors.json_fields import (
     check_chars,
     decode_field,
     first_byte,
+    invalid,
     is_absent,
     read_string,
     read_text,
@@ -100,23 +101,28 @@ def _read_part(part: PartBody, place: str, limits: LimitOptions) -> Iterator[Par
     if part.type == "text":
         yield _read_text(part, place, limits)
     elif part.type == "reasoning":
-        state = _read_state(part.provider_metadata, f"{place}.providerMetadata")
+        state = _read_state(part.provider_metadata, f"{place}.providerMetadata", limits)
         if state:
             yield Reasoning("", state)
     elif part.type == "dynamic-tool":
         name = read_string(part.tool_name, f"{place}.toolName", _MAX_NAME)
         yield from _read_tool(part, name, place, limits)
     elif part.type.startswith(_TOOL):
-        yield from _read_tool(part, part.type.removeprefix(_TOOL), place, limits)
+        name = part.type.removeprefix(_TOOL)
+        if not 0 < len(name) <= _MAX_NAME:
+            raise invalid(f"{place}.type", f"must name a tool, in at most {_MAX_NAME} characters")
+        yield from _read_tool(part, name, place, limits)
 
 
 def _read_text(part: PartBody, place: str, limits: LimitOptions) -> Text:
     return Text(read_text(part.text, f"{place}.text", limits.max_message_chars))
 
 
-def _read_state(metadata: Raw, place: str) -> State | None:
+def _read_state(metadata: Raw, place: str, limits: LimitOptions) -> State | None:
     kept = decode_field(metadata, _Metadata | None, place)
-    return read_state(kept.gateway.state) if kept and kept.gateway else None
+    if kept is None or kept.gateway is None:
+        return None
+    return read_state(kept.gateway.state, limits.max_message_chars)
 
 
 def _read_tool(part: PartBody, name: str, place: str, limits: LimitOptions) -> Iterator[Part]:
@@ -125,7 +131,8 @@ def _read_tool(part: PartBody, name: str, place: str, limits: LimitOptions) -> I
     if progress == "input-streaming":  # the answer broke within the call
         return
     call_id = read_string(part.tool_call_id, f"{place}.toolCallId", _MAX_NAME)
-    state = _read_state(part.call_provider_metadata, f"{place}.callProviderMetadata")
+    metadata = part.call_provider_metadata
+    state = _read_state(metadata, f"{place}.callProviderMetadata", limits)
     yield ToolCall(call_id, name, _read_input(part, place, limits), state)
     approval = decode_field(part.approval, _Approval | None, f"{place}.approval")
     if progress == "output-available":

@@ -14,6 +14,7 @@ from tests.vendors.wire_streams import (
     GEMINI,
     JSON_BODY,
     MESSAGE,
+    RESPONSES,
     Wire,
     data,
     named,
@@ -312,6 +313,54 @@ async def test_a_pair_may_be_in_two_chunks_of_a_list() -> None:
     body = b"[%b]" % b",".join([*chunks, GEMINI.finish("STOP").removeprefix(b"data: ").strip()])
     played = await play(GEMINI, body, headers=JSON_BODY)
     assert (played.text, played.ending) == ("a \N{GRINNING FACE} b\ufffd", "stop")
+
+
+# --- all of them -------------------------------------------------------------------------------------
+
+
+CALL_ITEM = {"type": "function_call", "name": "f"}
+
+
+def added(index: int, call_id: str) -> bytes:
+    """A call of the Responses wire, before its arguments."""
+    item = {**CALL_ITEM, "call_id": call_id, "arguments": ""}
+    return named("response.output_item.added", output_index=index, item=item)
+
+
+# Two calls without arguments, of which the second one may have been cut.
+BARE = {
+    "chat": (
+        CHAT,
+        data({"choices": [{"delta": {"tool_calls": [piece(0, "a", "f"), piece(1, "b", "f")]}}]}),
+        "length",
+    ),
+    "responses": (RESPONSES, added(1, "a") + added(2, "b"), "max_output_tokens"),
+    "claude": (CLAUDE, block(1, "a") + closed(1) + block(2, "b") + closed(2), "max_tokens"),
+    "claude, not closed": (CLAUDE, block(1, "a") + block(2, "b"), "max_tokens"),
+    "gemini": (
+        GEMINI,
+        part(name="f", id="a", willContinue=True) + part(name="f", id="b", willContinue=True),
+        "MAX_TOKENS",
+    ),
+}
+
+
+@pytest.mark.parametrize(("wire", "calls", "word"), BARE.values(), ids=BARE)
+async def test_call_that_is_cut_before_its_arguments_gets_none(
+    wire: Wire, calls: bytes, word: str
+) -> None:
+    """`{}` is what a whole call has that needs none: the tool would run."""
+    played = await play(wire, wire.opening + calls + wire.finish(word) + wire.mark)
+    assert played.ending == "length"
+    assert played.calls == [["a", "f", "{}"], ["b", "f", ""]]
+
+
+async def test_arguments_in_pieces_that_are_cut_are_no_whole_json() -> None:
+    begun = part(
+        name="f", partialArgs=[value("$.city", "Zü", willContinue=True)], willContinue=True
+    )
+    played = await play(GEMINI, begun + GEMINI.finish("MAX_TOKENS"))
+    assert (played.calls, played.ending) == ([[None, "f", '{"city":"Zü"']], "length")
 
 
 @pytest.mark.parametrize("wire", [CHAT, CLAUDE, GEMINI], ids=["chat", "claude", "gemini"])

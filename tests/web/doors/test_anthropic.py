@@ -274,7 +274,7 @@ def test_thinking_is_signed_with_its_state() -> None:
         (1, {"type": "thinking_delta", "thinking": "So"}),
         (1, "stop"),
     ]
-    assert read_state(token) == STATE
+    assert read_state(token, 10_000) == STATE
 
 
 def test_state_of_a_call_is_a_thinking_block_before_it() -> None:

@@ -456,3 +456,33 @@ def test_parameters_that_are_not_allowed_are_ignored() -> None:
     options = read_request(fields, client_parameters=("max_tokens",)).chat.options
     assert (options.tools, options.tool_choice, options.temperature) == ((), None, None)
     assert (options.output, options.effort, options.max_tokens) == (None, None, 100)
+    odd = {
+        "tools": 7,
+        "tool_choice": "any",
+        "stop_sequences": 7,
+        "output_config": "high",
+        "thinking": {"type": "enabled", "budget_tokens": "many"},
+    }
+    asked = read_request(odd, client_parameters=("max_tokens",))
+    assert asked.chat.options == options
+    assert asked.options == MessageOptions()
+
+
+@pytest.mark.parametrize(
+    ("allowed", "field"),
+    [("response_format", "effort"), ("reasoning_effort", "format")],
+)
+def test_fields_of_one_object_are_parameters_of_their_own(allowed: str, field: str) -> None:
+    """The one that may not be set may be anything."""
+    read_request({"output_config": {field: 7}}, client_parameters=(allowed,))
+    assert fail({"output_config": {field: 7}}).code == "invalid_request"
+
+
+def test_state_has_the_limit_of_a_message() -> None:
+    """It becomes part of a vendor's body."""
+    state = State("claude", "haiku", f'"{"x" * 200_000}"')
+    block = {"type": "thinking", "thinking": "", "signature": write_state(state)}
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": [block]}]
+    assert "MAX_MESSAGE_CHARS" in fail({"messages": messages}).safe_message
+    foreign = block | {"signature": "x" * 200_001}
+    read_request({"messages": [messages[0], {"role": "assistant", "content": [foreign]}]})

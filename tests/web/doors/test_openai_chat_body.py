@@ -112,16 +112,24 @@ def test_usage_has_its_own_chunk_if_asked_for(options: object, include_usage: bo
     assert asked.options == ChunkOptions(include_usage)
 
 
-def test_system_and_developer_messages_are_apart_from_the_turns() -> None:
-    """Wherever they are, in their order."""
+def test_system_message_stays_in_its_place() -> None:
+    """As at the other doors: in the system prompt it would change the conversation's beginning."""
     parts = [{"type": "text", "text": "c"}, {"type": "text", "text": "d"}]
     messages = [
         {"role": "developer", "content": "a"},
+        {"role": "system", "content": "b"},
         HELLO,
         {"role": "system", "content": parts},
+        {"role": "developer", "content": None},
+        HELLO,
     ]
     chat = read(messages=messages).chat
-    assert (chat.system, len(chat.turns)) == (("a", "cd"), 1)
+    assert chat.system == ("a", "b")
+    assert [turn.text for turn in chat.turns] == [
+        "Hello?",
+        "<system-reminder>\ncd\n</system-reminder>",
+        "Hello?",
+    ]
 
 
 @pytest.mark.parametrize("role", ["user", "assistant", "system", "developer"])

@@ -272,7 +272,7 @@ def test_state_is_the_encrypted_content_of_its_reasoning() -> None:
         START, Reasoning("Hm"), Reasoning("", STATE), Reasoning("", second), Text("Hi"), END
     )
     items = [item_of(events, index) for index in range(2)]
-    assert [read_state(item["encrypted_content"]) for item in items] == [STATE, second]
+    assert [read_state(item["encrypted_content"], 10_000) for item in items] == [STATE, second]
     assert [len(item["summary"]) for item in items] == [1, 0]
     assert kinds(events)[7:11] == ["output_item.done", "output_item.added"] * 2
 
@@ -339,7 +339,7 @@ def test_state_of_a_call_is_in_reasoning_before_it() -> None:
     events = stream(START, ToolCallDelta(0, "call_1", "search", "{}", STATE), END)
     before = item_of(events)
     assert (before["type"], before["summary"]) == ("reasoning", [])
-    assert read_state(before["encrypted_content"]) == STATE
+    assert read_state(before["encrypted_content"], 10_000) == STATE
     assert is_of_call(before["encrypted_content"])
     assert item_of(events, 1)["call_id"] == "call_1"
 

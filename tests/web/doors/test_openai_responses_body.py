@@ -329,6 +329,7 @@ def test_parameters_that_clients_may_not_set_are_ignored() -> None:
     asked = read(settings, max_output_tokens=9, temperature=1, tools=tools, tool_choice="required")
     assert asked.chat.options == AnswerOptions(temperature=1)
     assert list(options_of(asked).echo) == ["temperature"]
+    assert read(settings, reasoning="much", tools="all").chat.options == AnswerOptions()
 
 
 def test_hints_that_are_dropped_are_said() -> None:

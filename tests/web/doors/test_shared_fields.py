@@ -25,19 +25,27 @@ ALL: tuple[OnBreak, ...] = ("error", "restart", "hold")
 def test_state_comes_back_as_it_was(provider: str, model: str, data: Any) -> None:
     """Byte for byte: vendors check signatures."""
     state = State(provider, model, msgspec.json.encode(data).decode())
-    assert read_state(write_state(state)) == state
+    assert read_state(write_state(state), 10_000) == state
 
 
 @given(st.text() | st.text().map("gw1.".__add__))
 def test_any_other_string_is_no_state(token: str) -> None:
     """A client may send anything, such as a signature that the vendor itself has given it."""
-    assert read_state(token) is None
+    assert read_state(token, 10_000) is None
 
 
 @pytest.mark.parametrize("data", ["", "{", "[" * 5_000, "nan"])
 def test_state_whose_data_is_no_json_is_none(data: str) -> None:
     """It would become part of a vendor's body."""
-    assert read_state(write_state(State("claude", "m", data))) is None
+    assert read_state(write_state(State("claude", "m", data)), 10_000) is None
+
+
+def test_state_has_the_limit_of_a_message() -> None:
+    """At every door: it becomes part of a vendor's body."""
+    token = write_state(State("claude", "m", f'"{"x" * 98}"'))
+    assert read_state(token, 100)
+    with pytest.raises(GatewayError, match="MAX_MESSAGE_CHARS"):
+        read_state(token, 99)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,13 @@ def read(headers: dict[str, str] | None = None, **fields: Any) -> DoorRequest:
     return UiMessageDoor().read(json.dumps(body).encode(), DEFAULT_SETTINGS, Headers(headers or {}))
 
 
+def test_tools_that_clients_may_not_set_are_ignored() -> None:
+    """Whatever they are."""
+    chosen = DEFAULT_SETTINGS.model_copy(update={"client_parameters": ("seed",)})
+    body = json.dumps({"messages": [HELLO], "tools": {"add": 7}}).encode()
+    assert UiMessageDoor().read(body, chosen, Headers()).chat.options is NO_OPTIONS
+
+
 def read_chat(*parts: Any, role: str = "assistant", **fields: Any) -> Chat:
     """The chat of one message of these parts."""
     return read(messages=[{"id": "m1", "role": role, "parts": list(parts)}], **fields).chat
@@ -65,6 +72,15 @@ def test_system_prompt_is_a_field_or_a_message() -> None:
     """Both, in this order."""
     said = {"id": "m0", "role": "system", "parts": [{"type": "text", "text": "b"}]}
     assert read(system="a", messages=[said, HELLO]).chat.system == ("a", "b")
+
+
+def test_system_message_after_others_stays_in_its_place() -> None:
+    """As at the other doors: in the system prompt it would change the conversation's beginning."""
+    said = {"id": "m1", "role": "system", "parts": [{"type": "text", "text": "b"}]}
+    chat = read(messages=[HELLO, said, {"id": "m2", "role": "system", "parts": []}, HELLO]).chat
+    assert chat.system == ()
+    texts = ["Hello?", "<system-reminder>\nb\n</system-reminder>", "Hello?"]
+    assert [turn.text for turn in chat.turns] == texts
 
 
 @pytest.mark.parametrize("content", ["Hello?", [{"type": "text", "text": "Hello?"}]])
@@ -288,6 +304,8 @@ REFUSED: list[dict[str, Any]] = [
     {"messages": [{"role": "assistant", "parts": [{"type": "tool-add", "state": "output-error"}]}]},
     {"messages": [{"role": "assistant", "parts": [make_call("output-error")]}]},
     {"messages": [{"role": "assistant", "parts": [{"type": "dynamic-tool", "toolCallId": "a"}]}]},
+    {"messages": [{"role": "assistant", "parts": [make_call("input-available", type="tool-")]}]},
+    {"messages": [{"role": "assistant", "parts": [make_call("x", type="tool-" + "x" * 2_001)]}]},
     {"id": "x" * 129},
     {"id": 7},
     {"system": 7},

@@ -189,7 +189,7 @@ def test_state_ends_its_reasoning() -> None:
     """It is metadata of the part, which the page sends back. What follows is a part of its own."""
     parts = inside(Reasoning("Hm"), Reasoning("", STATE), Reasoning("So"), Reasoning("", STATE))
     kept = {"gateway": {"state": write_state(STATE)}}
-    assert read_state(kept["gateway"]["state"]) == STATE
+    assert read_state(kept["gateway"]["state"], 10_000) == STATE
     assert parts == [
         {"type": "reasoning-start", "id": "1"},
         {"type": "reasoning-delta", "id": "1", "delta": "Hm"},
