@@ -32,6 +32,7 @@ from providers.token_count import TokenCount
 from streams.deadline import CancelReason, ScopeCancelledError
 from streams.failure import Failure
 from streams.kept_chat import KeptChat, PromptBudget
+from streams.off_loop import call_off_loop
 from telemetry.chat_record import ChatSink, reports_to
 from telemetry.chat_recorder import ChatRecorder
 
@@ -127,7 +128,8 @@ class Gateway:
             kept.reserve()
             lineup = self._lineups[asked]
             name, model = next(iter(self._suited(lineup, kept).breakers))
-            provider, prompt = self._prepare(lineup, kept, name)
+            make = partial(self._prepare, lineup, kept, name)
+            provider, prompt = await call_off_loop(make, is_long=kept.is_large)
             try:
                 tokens = await provider.count_tokens(prompt, model)
             except GatewayError as error:

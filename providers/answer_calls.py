@@ -42,7 +42,7 @@ class _Call:
     sent: int = 0  # pieces of the arguments
     looked: int = 0  # characters that were read to see whether they are complete
     is_over: bool = False  # another call has begun after it, or text
-    repeated: list[str] = field(default_factory=list)  # arguments that come after that
+    repeated: list[str] = field(default_factory=list)  # what comes when they seem complete
 
     def take(self, piece: ToolCallDelta) -> None:
         """Add a piece."""
@@ -50,18 +50,33 @@ class _Call:
         self.name = self.name or piece.name or ""
         self.state = self.state or piece.state
         if piece.arguments:
-            (self.repeated if self.is_over else self.arguments).append(piece.arguments)
+            is_more = self.is_over or self.repeated or self._begins_again(piece.arguments)
+            (self.repeated if is_more else self.arguments).append(piece.arguments)
 
-    def check(self) -> None:
-        """Raise GatewayError for a call that was not sent as the model made it.
+    def complete(self, *, is_cut: bool) -> None:
+        """Complete a call at the end of the answer, which `is_cut` if it reached its length here.
 
-        Some servers send a complete call once more: then nothing has changed.
+        Raises GatewayError for a call that was not sent as the model made it. Some servers send a
+        complete call once more: then nothing has changed.
         """
         if not self.name:
             raise GatewayError("upstream_bad_event", reason="call_without_name")
-        more = "".join(self.repeated).strip()
-        if more not in ("", "".join(self.arguments).strip()):
-            raise GatewayError("upstream_bad_event", reason="call_goes_on")
+        arguments = "".join(self.arguments)
+        if self._goes_on(arguments):
+            if self.is_over:
+                raise GatewayError("upstream_bad_event", reason="call_goes_on")
+            self.arguments += self.repeated
+        if not arguments.strip():
+            # Many clients take no arguments at all for `{}`, and would run the tool.
+            self.arguments.append("{" if is_cut else "{}")
+
+    def _goes_on(self, arguments: str) -> bool:
+        """Whether what came after these complete arguments is not just the same once more."""
+        return "".join(self.repeated).strip() not in ("", arguments.strip())
+
+    def _begins_again(self, piece: str) -> bool:
+        """Whether a piece begins another object after a complete one: perhaps the same again."""
+        return piece.lstrip().startswith("{") and self.is_complete()
 
     def is_complete(self) -> bool:
         """Whether all pieces were passed on and are a complete JSON object together."""
@@ -70,6 +85,8 @@ class _Call:
             return False
         arguments = "".join(self.arguments)
         self.looked += len(arguments)
+        if not self.is_over and self._goes_on(arguments):
+            return False
         try:
             msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
         except (msgspec.MsgspecError, RecursionError):
@@ -134,11 +151,7 @@ class AnswerCalls:
         """
         closed: list[Event] = []
         for place, call in enumerate(self._calls.values()):
-            call.check()
-            if not "".join(call.arguments).strip():
-                # Many clients take no arguments at all for `{}`, and would run the tool.
-                is_whole = not is_cut or place < len(self._calls) - 1
-                call.arguments.append("{}" if is_whole else "{")
+            call.complete(is_cut=is_cut and place == len(self._calls) - 1)
             closed += self._pieces(place, call)
         closed += self._waiting
         return closed

@@ -26,6 +26,7 @@ from providers.wires.decoder import Batch
 from providers.wires.finish_reasons import Finish
 from streams.closing import close_stream
 from streams.deadline import CancelScope, ScopeCancelledError
+from streams.off_loop import call_off_loop
 from telemetry.costs import ModelPrices
 
 T = TypeVar("T")
@@ -91,9 +92,12 @@ class BaseProvider(RequestParameters, ABC):
 
     async def count_tokens(self, prompt: Prompt, model: str) -> int | None:
         """The input tokens of a prompt, at no cost; None if the vendor has no such call."""
-        asked = fit(prompt, self.left_out(model))
-        if not asked.is_plain:
-            asked = drop_foreign_states(asked, self.name, model)
+
+        def make() -> Prompt:
+            asked = fit(prompt, self.left_out(model))
+            return asked if asked.is_plain else drop_foreign_states(asked, self.name, model)
+
+        asked = await call_off_loop(make, is_long=prompt.is_large)
         return await self._within_timeout(self.request_count(asked, model))
 
     async def _within_timeout(self, call: Awaitable[T]) -> T:

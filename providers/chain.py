@@ -139,7 +139,7 @@ class RunningChat:
         """Put the states that the client has not sent back into the chat."""
         chat, scope = self.kept.chat, self._state_scope()
         make = partial(_keys, chat, scope)
-        keys = await call_off_loop(make) if self.kept.is_large else make()
+        keys = await call_off_loop(make, is_long=self.kept.is_large)
         if keys and (found := await self._states.get(keys)):
             self.kept.replace(restore_states(chat, found, scope))
 
@@ -158,7 +158,7 @@ class RunningChat:
         self.state = ChatState.ASKING
         link = self._chain.links[self._place]
         make = partial(self._make_prompt, link)
-        provider, asked = await call_off_loop(make) if self.kept.is_large else make()
+        provider, asked = await call_off_loop(make, is_long=self.kept.is_large)
         is_last = self._place >= self._chain.last_place
         attempt = Attempt(
             provider,

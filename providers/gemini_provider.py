@@ -105,7 +105,7 @@ class GeminiProvider(BaseProvider):
     async def _open(self, prompt: Prompt, model: str, message_id: str) -> RawResponse:
         url = self._base_url.url(f"/{quote(_resource(model))}:streamGenerateContent", "alt=sse")
         make = partial(self._make_content, prompt, model)
-        content = await call_off_loop(make) if prompt.is_large else make()
+        content = await call_off_loop(make, is_long=prompt.is_large)
         request = self._request("POST", url, content)
         response: httpx2.Response = await self._http.send(request, stream=True)
         try:
@@ -127,7 +127,7 @@ class GeminiProvider(BaseProvider):
         resource = _resource(model)
         url = self._base_url.url(f"/{quote(resource)}:countTokens")
         make = partial(self._make_content, prompt, model, resource)
-        content = await call_off_loop(make) if prompt.is_large else make()
+        content = await call_off_loop(make, is_long=prompt.is_large)
         return await count_tokens(partial(self._call, "POST", url, content), "totalTokens")
 
     def _make_content(self, prompt: Prompt, model: str, counted: str | None = None) -> bytes:

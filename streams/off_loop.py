@@ -15,6 +15,9 @@ T = TypeVar("T")
 _thread = ThreadPoolExecutor(1, "large-prompts")  # it starts with the first call
 
 
-async def call_off_loop(call: Callable[[], T]) -> T:
-    """Call a function that uses nothing of the event loop. It has none of the task's context."""
-    return await asyncio.get_running_loop().run_in_executor(_thread, call)
+async def call_off_loop(call: Callable[[], T], *, is_long: bool = True) -> T:
+    """Call a function that uses nothing of the event loop, in the thread if it takes long.
+
+    There it has none of the task's context.
+    """
+    return await asyncio.get_running_loop().run_in_executor(_thread, call) if is_long else call()

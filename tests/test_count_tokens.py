@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -68,6 +70,26 @@ async def test_states_of_other_models_are_not_counted() -> None:
         Reasoning("", OWN),
         ToolCall("call_1", "search", "{}"),
     )
+
+
+class Noting(tuple[Turn, ...]):
+    """Turns that note the threads in which they are read."""
+
+    readers: set[threading.Thread]
+
+    def __iter__(self) -> Iterator[Turn]:
+        self.readers.add(threading.current_thread())
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("length", [1, 2**19])
+async def test_prompt_of_a_large_chat_is_made_in_a_thread(length: int) -> None:
+    """It would hold the event loop; a thread would delay the usual ones."""
+    turns = Noting([Turn("user", (Text("x" * length),))])
+    turns.readers = set()
+    await counting().count_tokens(GPT, Chat(turns=turns))
+    is_large = length > 2**18
+    assert bool(turns.readers - {threading.current_thread()}) is is_large
 
 
 async def test_provider_without_such_a_call_is_not_found() -> None:

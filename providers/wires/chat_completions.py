@@ -56,6 +56,7 @@ class _Delta(msgspec.Struct, gc=False):
     usage: UsageReport | None = None
     function_call: _Function | None = None  # before there were tool calls; some servers send it
     error: Any = None
+    error_message: Any = None
 
 
 class _Word(msgspec.Struct, gc=False):
@@ -70,6 +71,7 @@ class _Choice(msgspec.Struct, gc=False):
     finish_reason: str | _Word | None = None
     usage: UsageReport | None = None  # Moonshot
     error: Any = None  # OpenRouter
+    error_message: Any = None
 
 
 class _XGroq(msgspec.Struct, gc=False):
@@ -153,8 +155,8 @@ class ChatCompletionsDecoder(Decoder):
                     self._take_parts(content, batch)
             if delta.usage:
                 self._take_usage(delta.usage)
-            if delta.error:
-                raise_error({"error": delta.error})
+            if delta.error or delta.error_message:
+                raise_error({"error": delta.error, "error_message": delta.error_message})
             if delta.refusal:
                 self._refused = True
                 batch.append(Refusal(delta.refusal))
@@ -162,7 +164,7 @@ class ChatCompletionsDecoder(Decoder):
                 self.take_calls(delta, batch)
         if choice.text and not _has_content(delta):
             batch.append(Text(choice.text))
-        if choice.finish_reason or choice.usage or choice.error:
+        if choice.finish_reason or choice.usage or choice.error or choice.error_message:
             self._take_finish(choice, batch)
 
     def _take_parts(self, parts: list[_Part | str], batch: Batch) -> None:
@@ -194,8 +196,8 @@ class ChatCompletionsDecoder(Decoder):
                 batch.append(piece)
 
     def _take_finish(self, choice: _Choice, batch: Batch) -> None:
-        if choice.error:
-            raise_error({"error": choice.error})
+        if choice.error or choice.error_message:
+            raise_error({"error": choice.error, "error_message": choice.error_message})
         self._take_usage(choice.usage, choice.delta.usage if choice.delta else None)
         word = (
             choice.finish_reason.type

@@ -17,10 +17,11 @@ from providers.wires.lenient_json import PLAIN_BYTES, check_readable, read_json
 _NAME: Final = re.compile("error|exception|fail(?!_?over)|time_?out", re.IGNORECASE)
 _NAME_OF_EVENT: Final = re.compile(f"{_NAME.pattern}|abort|cancel", re.IGNORECASE)
 # Names of fields are compared in lower case.
-_KEYS: Final = ("error", "errors", "detail", "error_message", "error_msg", "errormessage")
+_KEYS: Final = ("error", "errors", "error_message", "error_msg", "errormessage")
 # Bedrock names exceptions, each with its kind; Apigee has a fault.
 _OTHER_KEY: Final = re.compile(r"err|fault|failure|traceback|\w*exception")
 _WITHIN: Final = ("x_groq", "response", "base_resp")  # objects that may hold one
+_PIECES: Final = ("choices", "candidates")  # lists of what may hold one, too
 _CODES: Final = ("code", "status_code", "statuscode", "error_code", "errorcode")
 _NOTHING: Final = (
     "",
@@ -137,13 +138,37 @@ def find_error(value: Any, depth: int = _DEPTH) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         return None
     fields = _lower(value)
-    for key in (*_KEYS, *filter(_OTHER_KEY.fullmatch, fields)):
-        if _has_content(fields.get(key)) and not (key == "detail" and _is_progress(fields)):
-            return _as_body(fields, key)
+    if key := _find_key(fields):
+        return _as_body(fields, key)
+    if _has_content(fields.get("detail")) and not _is_progress(fields):
+        return _as_body(fields, "detail")
     if _is_bare_error(fields):
         return fields
     inner = (fields[key] for key in _WITHIN if isinstance(fields.get(key), dict))
-    return next((found for item in inner if (found := find_error(item, depth - 1))), None)
+    found = next((found for item in inner if (found := find_error(item, depth - 1))), None)
+    return found or _find_in_pieces(fields)
+
+
+def _find_in_pieces(fields: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The error in the first choice or candidate, or in its delta or message.
+
+    It counts by its name alone: the words in a piece of an answer may be about anything.
+    """
+    lists = [fields[name] for name in _PIECES if isinstance(fields.get(name), list)]
+    pieces = [item for each in lists for item in each if isinstance(item, dict)]
+    for piece in pieces:
+        if piece.get("index"):
+            continue
+        for holder in (piece, piece.get("delta"), piece.get("message")):
+            if isinstance(holder, dict) and (key := _find_key(lower := _lower(holder))):
+                return _as_body(lower, key)
+    return None
+
+
+def _find_key(fields: Mapping[str, Any]) -> str | None:
+    """The name of an error among the fields; None if there is none, or it is empty."""
+    keys = (*_KEYS, *filter(_OTHER_KEY.fullmatch, fields))
+    return next((key for key in keys if _has_content(fields.get(key))), None)
 
 
 def _find_in_text(text: str, depth: int) -> dict[str, Any] | None:

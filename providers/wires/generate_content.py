@@ -15,6 +15,7 @@ from providers.wires.error_frames import (
     raise_error_in,
 )
 from providers.wires.finish_reasons import Finish, is_finish_reason, to_finish_reason
+from providers.wires.lenient_json import Count
 from providers.wires.partial_arguments import PartialArguments, PartialValue
 from providers.wires.sse_reader import Frame
 from providers.wires.usage import update_counts
@@ -52,11 +53,11 @@ class _Feedback(msgspec.Struct, rename="camel", gc=False):
 
 
 class _Usage(msgspec.Struct, rename="camel", gc=False):
-    prompt_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    cached_content_token_count: int | None = None
+    prompt_token_count: Count | None = None
+    tool_use_prompt_token_count: Count | None = None
+    candidates_token_count: Count | None = None
+    thoughts_token_count: Count | None = None
+    cached_content_token_count: Count | None = None
 
 
 class _Chunk(msgspec.Struct, rename="camel", gc=False):

@@ -10,7 +10,7 @@ import json
 import re
 from functools import cache
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -18,6 +18,9 @@ from models import GatewayError
 from providers.wires.surrogates import replace_surrogates
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+# A number of tokens: some servers write -1 for one that they do not know.
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 _ABSENT: Any = object()
 PLAIN_BYTES = 2**14  # so much JSON is quick to read whatever it holds
@@ -103,7 +106,7 @@ def _fields(kind: type[msgspec.Struct]) -> list[tuple[str, str, Any]]:
 
 
 def _fit(value: object, kind: Any) -> Any:
-    if isinstance(kind, UnionType):
+    if get_origin(kind) in (UnionType, Union):
         fits = (_fit(value, option) for option in get_args(kind) if option is not type(None))
         return next((fitted for fitted in fits if fitted is not _ABSENT), _ABSENT)
     if kind is Any:
@@ -112,6 +115,9 @@ def _fit(value: object, kind: Any) -> Any:
         return msgspec.Raw(json.dumps(value).encode())
     if kind is int:
         return _to_int(value)
+    if kind == Count:
+        count = _to_int(value)
+        return count if count is not _ABSENT and count >= 0 else _ABSENT
     if kind is str:
         return _to_text(value)
     if get_origin(kind) is list:

@@ -6,35 +6,17 @@ from typing import Any
 
 import msgspec
 
-from models import (
-    GatewayError,
-    Reasoning,
-    Text,
-    ToolCallDelta,
-    Usage,
-)
+from models import GatewayError, Reasoning, Text, ToolCallDelta
 from providers.wires.decoder import Batch, Decoder
 from providers.wires.error_frames import is_error_name, named_error, raise_error, raise_error_in
 from providers.wires.finish_reasons import is_finish_reason, to_finish_reason
+from providers.wires.messages_usage import MessagesUsage
 from providers.wires.sse_reader import Frame
 from providers.wires.thinking import Thinking, redacted_block
 from providers.wires.tool_calls import encode_arguments
-from providers.wires.usage import update_counts
 
+_PIECES = {"text": "text_delta", "thinking": "thinking_delta", "tool_use": "input_json_delta"}
 _NO_DATA = (b"", b"null", b"[DONE]")  # of a `message_stop` that has passed a proxy
-
-
-class _Details(msgspec.Struct, gc=False):
-    thinking_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct, gc=False):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    thinking_tokens: int | None = None
-    output_tokens_details: _Details | None = None
 
 
 class _Block(msgspec.Struct, gc=False):
@@ -60,7 +42,7 @@ class _Delta(msgspec.Struct, gc=False):
 
 class _Message(msgspec.Struct, gc=False):
     id: str | None = None
-    usage: _Usage | None = None
+    usage: MessagesUsage | None = None
     content: str | list[_Block] | None = None
 
 
@@ -70,7 +52,7 @@ class _Event(msgspec.Struct, gc=False):
     message: _Message | None = None
     content_block: _Block | None = None
     delta: _Delta | None = None
-    usage: _Usage | None = None
+    usage: MessagesUsage | None = None
     content: str | list[_Block] | None = None  # with `stop_reason`, if the response is not a stream
     stop_reason: str | None = None
     error: Any = None
@@ -92,12 +74,13 @@ class MessagesDecoder(Decoder):
     """Decodes named events from `message_start` to `message_stop`.
 
     Usage is sent at the start and, cumulative, later. A message that starts while another is open
-    is a different generation, and an error.
+    is a different generation, and an error, as is a block that starts again after a piece of it.
     """
 
     __slots__ = (
+        "_begun",
         "_calls",
-        "_has_started",
+        "_is_open",
         "_message_id",
         "_open_calls",
         "_stopped_call",
@@ -107,10 +90,11 @@ class MessagesDecoder(Decoder):
 
     def __init__(self, provider: str = "", model: str = "") -> None:
         super().__init__(provider, model)
-        self._usage = _Usage()
-        self._has_started = False
+        self._usage = MessagesUsage()
+        self._is_open = False
         self._message_id: str | None = None
         self._calls = 0
+        self._begun: dict[int | None, str] = {}  # the newest kind of piece of each open block
         self._open_calls: dict[int | None, _Call] = {}  # by the index of their block
         self._stopped_call: _Call | None = None  # until what follows shows whether it was cut
         self._thinking: dict[int | None, Thinking] = {}  # the open blocks, by their index
@@ -152,8 +136,12 @@ class MessagesDecoder(Decoder):
         elif kind not in _KINDS:
             raise_error_in(data)
         elif kind == "content_block_start":
-            self._take_block(event.index, event.content_block or _Block(), batch)
+            block = event.content_block or _Block()
+            if self._begun.pop(event.index, "") == _PIECES.get(block.type):
+                self._check_new(event.index, block)
+            self._take_block(event.index, block, batch)
         elif kind == "content_block_stop":
+            self._begun.pop(event.index, None)
             self._stopped_call = self._open_calls.get(event.index)
             self._close_thinking(event.index, batch)
         elif kind == "message_delta":
@@ -169,12 +157,12 @@ class MessagesDecoder(Decoder):
             super().take_mark()
 
     def _start(self, message: _Message, batch: Batch) -> None:
-        if self._has_started:
+        if self._is_open:
             is_same = message.id is not None and message.id == self._message_id
             if is_same and not (self.has_content or batch):
                 return  # the same start, repeated
             raise GatewayError("upstream_bad_event", reason="second_message")
-        self._has_started = True
+        self._is_open = True
         self._message_id = message.id
         self._take_usage(message.usage)
         content = (
@@ -186,8 +174,14 @@ class MessagesDecoder(Decoder):
             self._take_block(place, block, batch)
             self._close_thinking(place, batch)
 
+    def _check_new(self, index: int | None, block: _Block) -> None:
+        """Raise GatewayError for a block that is open and has pieces: others would be added."""
+        call = self._open_calls.get(index)
+        if block.type != "tool_use" or (call and block.id in (None, call.id)):
+            raise GatewayError("upstream_bad_event", reason="second_block")
+
     def _take_delta(self, index: int | None, delta: _Delta, batch: Batch) -> None:
-        kind = delta.type
+        self._begun[index] = kind = delta.type
         if kind in ("text_delta", ""):
             if delta.text:
                 batch.append(Text(delta.text))
@@ -245,14 +239,10 @@ class MessagesDecoder(Decoder):
         if thinking and (block := thinking.block()):
             batch.append(Reasoning("", self.make_state(block)))
 
-    def _take_usage(self, usage: _Usage | None) -> None:
+    def _take_usage(self, usage: MessagesUsage | None) -> None:
         if usage:
-            # A report of the input is complete: its cached tokens replace those known, even with 0.
-            if usage.input_tokens:
-                self._usage.cache_read_input_tokens = usage.cache_read_input_tokens
-                self._usage.cache_creation_input_tokens = usage.cache_creation_input_tokens
-            update_counts(self._usage, usage)
-            self.set_usage(_to_usage(self._usage))
+            self._usage.update(usage)
+            self.set_usage(self._usage.to_usage())
 
     def _take_stop_reason(self, word: str | None, batch: Batch) -> None:
         if word is None or not is_finish_reason(word):
@@ -263,7 +253,7 @@ class MessagesDecoder(Decoder):
         for call in self._open_calls.values():
             if reason != "length" or call.index < self._calls - 1:  # else it may be cut
                 self._close_call(call, batch)
-        self.set_finish(word, _to_usage(self._usage), batch, reason)
+        self.set_finish(word, self._usage.to_usage(), batch, reason)
 
 
 _KINDS = (
@@ -274,17 +264,3 @@ _KINDS = (
     "message",
 )
 _NAMES = frozenset({b"", b"message_start", *(kind.encode() for kind in _KINDS)})
-
-
-def _to_usage(usage: _Usage) -> Usage | None:
-    if usage.input_tokens is None and usage.output_tokens is None:
-        return None
-    cached = (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
-    details = usage.output_tokens_details
-    return Usage(
-        input_tokens=None if usage.input_tokens is None else usage.input_tokens + cached,
-        output_tokens=usage.output_tokens,
-        cached_input_tokens=usage.cache_read_input_tokens,
-        cache_write_tokens=usage.cache_creation_input_tokens,
-        reasoning_tokens=details.thinking_tokens if details else usage.thinking_tokens,
-    )

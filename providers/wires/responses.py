@@ -94,7 +94,7 @@ class ResponsesDecoder(Decoder):
     kind of text, only the kind of event that brings it first is read.
     """
 
-    __slots__ = ("_answered", "_calls", "_id", "_sources", "_states")
+    __slots__ = ("_answered", "_calls", "_has_piece", "_id", "_open_items", "_sources", "_states")
 
     def __init__(self, provider: str = "", model: str = "") -> None:
         super().__init__(provider, model)
@@ -103,6 +103,8 @@ class ResponsesDecoder(Decoder):
         self._calls: ToolCalls | None = None  # created for an answer with calls
         self._answered: set[int | str | None] = set()  # calls whose arguments have begun
         self._states: list[Reasoning] = []  # until the item that follows them begins
+        self._open_items: dict[int | None, tuple[str, str | None]] = {}  # types and calls' ids
+        self._has_piece = False  # whether a piece has come since the newest item began
 
     def decode(self, frame: Frame, batch: Batch) -> None:
         data, name = frame
@@ -124,6 +126,7 @@ class ResponsesDecoder(Decoder):
         elif event.delta:
             batch.append(text_kind(event.delta))
             self._sources[text_kind] = kind
+            self._has_piece = True
 
     def take_mark(self) -> None:
         """`[DONE]` belongs to another wire and proves nothing here."""
@@ -140,19 +143,23 @@ class ResponsesDecoder(Decoder):
             text = event.refusal if isinstance(event.refusal, str) else event.text
             self._take_text(_DONE[kind], text, kind, batch)
         elif kind == "response.function_call_arguments.delta":
+            self._has_piece = True
             self._take_call(index, _Item(arguments=event.delta), batch)
         elif kind == "response.function_call_arguments.done":
             self._complete_call(index, _Item(arguments=event.arguments), batch)
         elif kind == "response.output_item.added":
             item = event.item or _Item()
+            self._open_item(event.output_index, item)
             self._send_states(item, batch)
             if item.type == "function_call":
                 self._take_call(index, item, batch)
         elif kind == "response.output_item.done":
+            self._open_items.pop(event.output_index, None)
             self._take_item(index, event.item or _Item(), kind, batch)
         elif kind == "response.created":
             new = (event.response or event).id
-            if self._id and new and new != self._id:
+            is_same = not self._id or new in (None, self._id)
+            if not is_same or self.has_content or batch:
                 raise GatewayError("upstream_bad_event", reason="second_message")
             self._id = new or self._id
         elif kind in _ENDS:
@@ -163,6 +170,17 @@ class ResponsesDecoder(Decoder):
             raise named_error(data)
         elif not kind.startswith("response."):
             raise_error_in(data)
+
+    def _open_item(self, index: int | None, item: _Item) -> None:
+        """Note an item that begins.
+
+        Raises GatewayError if it has begun before, and a piece has come since: a second generation.
+        """
+        began = item.type, item.call_id
+        if index is not None and self._has_piece and self._open_items.get(index) == began:
+            raise GatewayError("upstream_bad_event", reason="second_item")
+        self._open_items[index] = began
+        self._has_piece = False
 
     def _take_text(self, text_kind: TextKind, text: object, source: str, batch: Batch) -> None:
         if isinstance(text, str) and text and self._sources.setdefault(text_kind, source) == source:

@@ -289,6 +289,31 @@ def test_call_that_is_sent_once_more_is_one_call() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "again",
+    [
+        [piece(0, '{"a":{"b":1}}')],
+        [piece(0, '{"a":'), piece(0, '{"b":1}'), piece(0, "}\n")],
+        [begin(0, ' {"a":{"b":1}}')],
+    ],
+)
+def test_call_that_is_sent_once_more_at_once_is_one_call(again: list[Delta]) -> None:
+    """Some servers end a call, or the answer, with the whole call."""
+    (call,) = sent_calls(begin(0, '{"a":'), piece(0, '{"b":1}'), piece(0, "}"), *again)
+    assert call.arguments == '{"a":{"b":1}}'
+    first, second = sent_calls(begin(0, '{"a":{"b":1}}'), *again, begin(1, "{}"))
+    assert (first.arguments, second.arguments) == ('{"a":{"b":1}}', "{}")
+
+
+@pytest.mark.parametrize("more", ['{"b":1}', "{", '{"a":1}{"a":1}'])
+def test_arguments_that_are_more_than_an_object_are_sent_as_the_model_wrote_them(more: str) -> None:
+    """They are no JSON, which the client sees."""
+    call, *_ = sent_calls(begin(0, '{"a":1}'), piece(0, more))
+    assert call.arguments == '{"a":1}' + more
+    call, other = sent_calls(begin(0, '{"a":1}'), piece(0, more), begin(1, "{}"))
+    assert (call.arguments, other.arguments) == ('{"a":1}' + more, "{}")
+
+
 @pytest.mark.parametrize("more", [[piece(0, "{}")], [begin(0), piece(0, '{"a":2}')]])
 def test_complete_call_that_goes_on_after_text_fails(more: list[Delta]) -> None:
     """Its arguments are not what was sent."""

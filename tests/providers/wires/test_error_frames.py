@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -367,6 +368,59 @@ async def test_error_within_a_choice_is_classified_by_its_code() -> None:
     }
     played = await play(CHAT, CHAT.opening + CHAT.text("Hel") + data({"choices": [choice]}) + DONE)
     assert (played.text, played.ending) == ("Hel", "rate_limited")
+
+
+WITHIN_PIECES = {
+    "choice": (CHAT, lambda error: {"choices": [{"index": 0, "delta": {}} | error]}),
+    "choice without a delta": (CHAT, lambda error: {"choices": [error]}),
+    "finished choice": (
+        CHAT,
+        lambda error: {"choices": [{"delta": {}, "finish_reason": "stop"} | error]},
+    ),
+    "delta": (CHAT, lambda error: {"choices": [{"index": 0, "delta": error}]}),
+    "message": (CHAT, lambda error: {"choices": [{"index": 0, "message": error}]}),
+    "candidate": (GEMINI, lambda error: {"candidates": [{"index": 0} | error]}),
+}
+NAMES = ("error", "errors", "error_message", "error_msg", "exception", "err")
+
+
+@pytest.mark.parametrize(("wire", "within"), WITHIN_PIECES.values(), ids=WITHIN_PIECES)
+@pytest.mark.parametrize("name", NAMES)
+async def test_an_error_within_a_piece_without_content_is_an_error(
+    wire: Wire, within: Callable[[dict[str, Any]], dict[str, Any]], name: str
+) -> None:
+    """Under any name that errors have; an empty one is none."""
+    ending = wire.finish(wire.stop) + wire.mark
+    for error in "Died.", {"code": 503, "message": "Busy."}, [{"message": "Busy."}]:
+        event = data(within({name: error}))
+        played = await play(wire, wire.opening + wire.text("Hel") + event + ending)
+        assert (played.text, played.ending) == ("Hel", "upstream_unavailable")
+    nothings: list[Any] = [None, "", {}, [], {"code": None}]
+    for nothing in nothings:
+        played = await play(wire, wire.answer(data(within({name: nothing}))))
+        assert (played.text, played.ending) == ("Hello", "stop")
+
+
+async def test_words_within_a_piece_are_no_error() -> None:
+    """A piece may be about a tool that failed; only an error's own name counts."""
+    for words in {"status": "failed"}, {"type": "error"}, {"detail": "high"}, {"code": 500}:
+        for choice in words, {"delta": words}, {"message": words}:
+            played = await play(CHAT, CHAT.answer(data({"choices": [choice]})))
+            assert (played.text, played.ending) == ("Hello", "stop")
+    other = data({"choices": [{"index": 1, "delta": {}, "error": "Died."}]})
+    assert (await play(CHAT, CHAT.answer(other))).ending == "stop"
+
+
+@pytest.mark.parametrize("name", ["error", "error_message"])
+async def test_an_error_beside_content_within_a_choice_is_an_error(name: str) -> None:
+    for choice in (
+        {"delta": {"content": "x"}, name: "Died."},
+        {"delta": {"content": "x", name: "Died."}},
+        {"message": {"content": "x"}, "finish_reason": "stop", name: "Died."},
+        {"message": {"content": "x", name: "Died."}, "finish_reason": "stop"},
+    ):
+        played = await play(CHAT, data({"choices": [choice]}) + CHAT.finish("stop") + DONE)
+        assert (played.text, played.ending) == ("x", "upstream_unavailable")
 
 
 NO_ERRORS: list[Any] = [
