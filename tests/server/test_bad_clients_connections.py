@@ -119,7 +119,8 @@ async def test_full_gateway_refuses_and_recovers(tmp_path: Path) -> None:
 @on_uvloop
 async def test_thousand_clients_at_once_are_served_or_refused(tmp_path: Path) -> None:
     """Of 1,000 connections that ask at once each gets its answer or a 503 with Retry-After; then all is as before."""
-    async with scripted_gateway(tmp_path, max_streams=50) as gateway:
+    patient = {"first_content_timeout_seconds": 300, "last_first_content_timeout_seconds": 300}
+    async with scripted_gateway(tmp_path, max_streams=50, **patient) as gateway:
         gate = asyncio.Event()
         for _ in range(50):
             gateway.gpt.enqueue(gate.wait, *answer("Hi"))
