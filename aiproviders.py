@@ -29,6 +29,7 @@ from providers.model_names import AskedModel, ListedModel, ModelNames
 from providers.needs import find_needs
 from providers.policy import Blocked, arrange
 from providers.token_count import TokenCount
+from settings.gateway_keys import ModelScope
 from streams.deadline import CancelReason, ScopeCancelledError
 from streams.failure import Failure
 from streams.kept_chat import KeptChat, PromptBudget
@@ -75,12 +76,14 @@ class Gateway:
         identity: ChatIdentity,
         door: str = "native",
         model: str | None = None,
+        scope: ModelScope | None = None,
     ) -> AsyncGenerator[list[Event], None]:
         """The chat's batches: a Start with the first content, deltas, an End; or a Failure.
 
-        `name` is a provider. Its `model` is asked first, if one is given.
+        `name` is a provider. Its `model` is asked first, if one is given. No model is asked that
+        is not in the `scope`.
         """
-        return run_chat(self._opened(AskedModel(name, model), chat, identity, door))
+        return run_chat(self._opened(AskedModel(name, model, scope), chat, identity, door))
 
     @contextmanager
     def _opened(
@@ -167,8 +170,9 @@ class Gateway:
             if check is None or check.done():
                 check = self._checks[name] = asyncio.create_task(_check(provider, None))
             await asyncio.wait({check}, timeout=_CHECK_WAIT_SECONDS)
-        report = _report(name, settings.chain, provider.health)
-        return report | {"breaker": provider.breaker_states()}
+        return _report(name, settings.chain, provider.health) | {
+            "breaker": provider.breaker_states()
+        }
 
     def is_demo(self, name: str) -> bool:
         """Whether the provider is simulated. Raises GatewayError `unknown_provider`."""
@@ -253,8 +257,9 @@ async def _check(provider: BaseProvider, test_message: str | None) -> None:
         _logger.warning("health check failed", extra={"context": context})
     else:
         if is_known:
-            seconds, generated = time.monotonic() - began, test_message is not None
-            provider.health.succeeded(seconds, "probe", generated=generated)
+            provider.health.succeeded(
+                time.monotonic() - began, "probe", generated=test_message is not None
+            )
     finally:
         provider.health.checked()
 

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from settings import conflicts
 from settings.conflicts import Conflict
-from settings.gateway_keys import GatewayKey, new_key
+from settings.gateway_keys import GatewayKey
 from settings.model_aliases import ModelAlias
 from settings.options import OptionGroups
 from settings.providers import (
@@ -50,7 +50,6 @@ __all__ = [
     "Settings",
     "Timeouts",
     "load_settings",
-    "new_gateway_key",
     "startup_warnings",
 ]
 
@@ -289,11 +288,3 @@ def startup_warnings(settings: Settings) -> list[str]:
             if getattr(provider, provider.opened_by)
         ]
     return [*found, *half_configured_warnings(vendors)]
-
-
-def new_gateway_key(name: str) -> tuple[str, str]:
-    """Generate a key. Returns it and its entry for GATEWAY_API_KEYS. Raises ConfigurationError."""
-    try:
-        return new_key(name)
-    except ValueError as error:
-        raise ConfigurationError([f"NAME: {error}"]) from None

@@ -19,7 +19,7 @@ import gc
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from typing import Any
 
 import uvicorn
@@ -30,19 +30,19 @@ from uvicorn.config import STARTUP_FAILURE
 
 from aiproviders import Gateway
 from cluster.state_store import MemoryStateStore
+from commands.keys import add_keys_command
+from commands.model import add_model_command
 from configuration import (
     VERSION,
     ConfigurationError,
     Settings,
     load_settings,
-    new_gateway_key,
     startup_warnings,
 )
 from logging_config import LogSettings, audit, configure_logging, logger, shutdown_logging
 from models import GatewayError
 from providers.capabilities import check_capabilities
 from providers.factory import ProviderFactory
-from providers.model_row import describe_model
 from server.http_protocol import http_protocol
 from server.listeners import Listeners
 from server.signals import keep_signals
@@ -58,6 +58,7 @@ from web.cors import CorsMiddleware
 from web.drain import Chats, Drain
 from web.errors import handle_error
 from web.host_guard import HostGuard
+from web.keys_source import KeysSource, load_keys
 from web.limits import StreamLimit
 from web.middleware import LastResortMiddleware, RequestIdMiddleware
 from web.openapi import OpenApiDocument
@@ -91,6 +92,7 @@ def create_app(settings: Settings, factory: ProviderFactory | None = None) -> Fa
         docs_url=None,
         redoc_url=None,
     )
+    app.state.keys = KeysSource(settings)
     app.state.drain = Drain(settings.drain_grace_seconds, settings.drain_timeout_seconds)
     for kind in (GatewayError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle_error)
@@ -144,10 +146,10 @@ def _lifespan(
             await gateway.factory.warm()
             _log_startup(active, gateway)
             audit("gateway started", process=os.getpid(), version=VERSION)
-            bodies = PendingBodies(active.max_pending_bytes)
-            stack.callback(bodies.close)
-            streams = StreamLimit(active.max_streams)
-            app.state.services = Services(active, gateway, streams, bodies, app.state.drain)
+            bodies = stack.enter_context(closing(PendingBodies(active.max_pending_bytes)))
+            keys = await stack.enter_async_context(app.state.keys.opened())
+            slots, drain = StreamLimit(active.max_streams), app.state.drain
+            app.state.services = Services(active, gateway, slots, bodies, drain, keys)
             gc.collect()
             # without it, a full collection over the SDKs' objects would block the loop for 130 ms
             gc.freeze()
@@ -198,7 +200,8 @@ def _log_startup(settings: Settings, gateway: Gateway) -> None:
 def load_app() -> FastAPI:
     """The app of one process, called by uvicorn. From now on the process's signals drain it."""
     app = create_app(load_settings())
-    app.state.signals = keep_signals(app.state.drain, lambda: _chats(app))
+    read_again = app.state.keys.read_again if app.state.keys.has_file else None
+    app.state.signals = keep_signals(app.state.drain, lambda: _chats(app), read_again)
     return app
 
 
@@ -234,23 +237,16 @@ def main(arguments: list[str] | None = None) -> int:
         description="The AI chat gateway. Without a command it serves."
     )
     commands = parser.add_subparsers(dest="command")
-    keys = commands.add_parser("keys", help="make gateway keys").add_subparsers(required=True)
-    keys.add_parser("new", help="make a key").add_argument("name")
-    model = commands.add_parser("model", help="print what the gateway knows of a model")
-    model.add_argument("name", help="its name, or PROVIDER/NAME")
+    add_keys_command(commands)
+    add_model_command(commands)
     chosen = parser.parse_args(arguments)
     try:
-        if chosen.command == "keys":
-            key, entry = new_gateway_key(chosen.name)
-            print(f"The key, shown only now:   {key}")
-            print(f"Its entry for .env:        GATEWAY_API_KEYS={entry}")
-            return 0
+        if chosen.command:
+            return int(chosen.run(chosen))
         settings = load_settings()
         check_capabilities(settings.capabilities_file)
         open_prices(settings)
-        if chosen.command == "model":
-            print(describe_model(settings, chosen.name))
-            return 0
+        load_keys(settings)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2

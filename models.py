@@ -315,6 +315,7 @@ ERROR_KINDS: Mapping[str, ErrorKind] = {
     "headers_too_large": ErrorKind(431, "no", False, "The request's headers are too large."),
     "request_timeout": ErrorKind(408, "no", False, "The request did not arrive in time."),
     "unauthorized": ErrorKind(401, "no", False, "A valid gateway key is needed."),
+    "forbidden": ErrorKind(403, "no", False, "The gateway key does not allow this."),
     "forbidden_origin": ErrorKind(
         403, "no", False, "This origin is not allowed; see CORS_ORIGINS."
     ),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from configuration import ProviderSettings
-from models import OnBreak
+from models import GatewayError, OnBreak
 from providers.base import BaseProvider
 from providers.factory import ProviderFactory
 from providers.model_names import AskedModel
@@ -20,27 +20,33 @@ _MAX_ASKED = 1_000  # models that clients ask for by name, of which something is
 class Lineup:
     """The models for chats with these needs. `chains` are those in which no breaker is open.
 
-    `asked` is a model that the client asks for by its name: it comes first.
-    Raises GatewayError `unsupported` if no model meets the needs.
+    The model that the client asks for by its name comes first.
+    Raises GatewayError `unsupported` if no model meets the needs, `forbidden` if all are out of the
+    scope.
     """
 
     def __init__(
         self,
         settings: ProviderSettings,
         providers: Mapping[str, BaseProvider],
-        asked: str | None = None,
+        asked: AskedModel,
         needs: Needs = frozenset(),
     ) -> None:
         self.settings = settings
         self.providers = providers
         self._asked = asked
         self._by_needs: dict[Needs, Lineup] = {}
-        models = [Link(settings.name, asked)] if asked else []
+        models = [Link(settings.name, asked.model)] if asked.model else []
         models += [
             Link(name, model)
             for name, provider in providers.items()
             for model in provider.settings.chain
         ]
+        if scope := asked.scope:
+            models = [link for link in models if scope.allows(*link)]
+        if not models:
+            message = "The gateway key is for none of the models."
+            raise GatewayError("forbidden", message, reason="model", provider=settings.name)
         links = {
             link: list(find_unmet(needs, providers[link.provider].capabilities.of(link.model)))
             for link in models
@@ -71,7 +77,7 @@ class Lineups(dict[AskedModel, Lineup]):
     def __init__(self, factory: ProviderFactory) -> None:
         super().__init__()
         self._factory = factory
-        self._newest: deque[AskedModel] = deque()  # of the models that clients asked for
+        self._newest: deque[AskedModel] = deque()  # of named models, and of scopes
 
     def __missing__(self, asked: AskedModel) -> Lineup:
         settings = self._factory.settings(asked.provider)
@@ -81,8 +87,8 @@ class Lineups(dict[AskedModel, Lineup]):
             if self._factory.settings(other).configured
         ]
         providers = {name: self._factory.get(name) for name in (asked.provider, *others)}
-        lineup = self[asked] = Lineup(settings, providers, asked.model)
-        if asked.model:
+        lineup = self[asked] = Lineup(settings, providers, asked)
+        if asked.model or asked.scope:
             self._newest.append(asked)
             self._forget_oldest()
         return lineup

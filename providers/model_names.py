@@ -8,16 +8,19 @@ from typing import NamedTuple
 
 from configuration import ModelAlias, ProviderSettings
 from models import GatewayError
+from settings.gateway_keys import ModelScope
 
 
 class AskedModel(NamedTuple):
     """The provider that a name leads to.
 
-    `model` is asked before the provider's own models; None: only these are asked.
+    `model` is asked before the provider's own models; None: only these are asked. The `scope` is
+    that of the client's key; None: every model may be asked.
     """
 
     provider: str
     model: str | None = None
+    scope: ModelScope | None = None
 
 
 class ListedModel(NamedTuple):

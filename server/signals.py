@@ -25,14 +25,18 @@ WORKERS_SIGNALS = (signal.SIGHUP, REPLACED)  # blocked until a new worker has ha
 FindChats = Callable[[], Chats | None]  # the chats in flight; None before the app has started
 
 
-def keep_signals(drain: Drain, chats: FindChats) -> SignalKeeper | None:
+def keep_signals(
+    drain: Drain, chats: FindChats, reload: Callable[[], None] | None = None
+) -> SignalKeeper | None:
     """Handle the process's signals from now on. To be called while uvicorn's server loads the app.
 
     The server is found through its own signal handler. Returns None if it has none, because it
-    runs in a thread.
+    runs in a thread. With `reload`, a single process calls that at SIGHUP, and goes on.
     """
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    return SignalKeeper(server, drain, chats) if isinstance(server, uvicorn.Server) else None
+    if not isinstance(server, uvicorn.Server):
+        return None
+    return SignalKeeper(server, drain, chats, reload)
 
 
 def is_ignored(number: signal.Signals) -> bool:
@@ -43,7 +47,7 @@ def is_ignored(number: signal.Signals) -> bool:
 class SignalKeeper:
     """Handles signals in place of uvicorn.
 
-    - SIGTERM, and SIGHUP for a single process: drain.
+    - SIGTERM, and SIGHUP for a single process without anything to reload: drain.
     - SIGINT (Ctrl-C): drain without grace.
     - `REPLACED`, for a worker whose successor serves already: stop accepting at once, serve what
       was accepted, drain.
@@ -53,7 +57,13 @@ class SignalKeeper:
     - A worker whose supervisor has died drains, because no other process replaces it.
     """
 
-    def __init__(self, server: uvicorn.Server, drain: Drain, chats: FindChats) -> None:
+    def __init__(
+        self,
+        server: uvicorn.Server,
+        drain: Drain,
+        chats: FindChats,
+        reload: Callable[[], None] | None = None,
+    ) -> None:
         self._server = server
         self._drain = drain
         self._chats = chats
@@ -69,6 +79,8 @@ class SignalKeeper:
             signal.signal(REPLACED, self._handle)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, WORKERS_SIGNALS)
             self._loop.add_reader(parent.sentinel, self._drain_without_parent, parent.sentinel)
+        elif reload:
+            self._loop.add_signal_handler(signal.SIGHUP, reload)
         elif not is_ignored(signal.SIGHUP):
             signal.signal(signal.SIGHUP, self._handle)
 

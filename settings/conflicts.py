@@ -20,18 +20,18 @@ class Conflict(NamedTuple):
 
 def server_conflicts(options: ServerOptions) -> Iterator[Conflict]:
     """Without keys the gateway serves this machine alone, unless anonymous access is wanted."""
-    if not (options.is_on_loopback or options.gateway_api_keys or options.allow_anonymous):
+    if not (options.is_on_loopback or options.has_keys or options.allow_anonymous):
         yield Conflict(
             {"HOST", "GATEWAY_API_KEYS", "ALLOW_ANONYMOUS"},
             "HOST: without gateway keys only loopback (127.0.0.1) is listened on; to be reached "
-            "from elsewhere set GATEWAY_API_KEYS (`python main.py keys new NAME` makes one), or "
+            "from elsewhere set GATEWAY_API_KEYS or KEYS_FILE (`python main.py keys new NAME`), or "
             "ALLOW_ANONYMOUS=true to let anybody in",
         )
     if options.trusted_proxies and options.is_local_only:
         yield Conflict(
             {"TRUSTED_PROXIES", "GATEWAY_API_KEYS", "ALLOW_ANONYMOUS"},
             "TRUSTED_PROXIES: a proxy serves the gateway to others, so without gateway keys it "
-            "does not start; set GATEWAY_API_KEYS (`python main.py keys new NAME` makes one), or "
+            "does not start; set GATEWAY_API_KEYS or KEYS_FILE (`python main.py keys new NAME`) or "
             "ALLOW_ANONYMOUS=true to let anybody in",
         )
 

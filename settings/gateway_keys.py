@@ -1,37 +1,54 @@
-"""The keys by which clients authenticate: names and hashes, as GATEWAY_API_KEYS has them."""
+"""The keys by which clients authenticate: names and hashes, and what each key may do."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Annotated
 
 from settings.values import split, when_text
 
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_ENTRY = re.compile(rf"({_NAME.pattern}):([0-9A-Fa-f]{{64}})")
-_SHA256_OF_NOTHING = hashlib.sha256().hexdigest()
+KEY_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+SHA256_OF_NOTHING = hashlib.sha256().hexdigest()
+_ENTRY = re.compile(rf"({KEY_NAME.pattern}):([0-9A-Fa-f]{{64}})")
+
+
+@dataclass(frozen=True)
+class ModelScope:
+    """The providers and the models that may be asked; None: all of them."""
+
+    providers: frozenset[str] | None = None
+    models: tuple[str, ...] | None = None  # names, with * for any characters
+
+    def allows_provider(self, provider: str) -> bool:
+        """Whether the provider may be asked."""
+        return self.providers is None or provider in self.providers
+
+    def allows(self, provider: str, model: str) -> bool:
+        """Whether this model of the provider may be asked."""
+        is_named = self.models is None or any(
+            fnmatchcase(model, pattern) for pattern in self.models
+        )
+        return is_named and self.allows_provider(provider)
 
 
 @dataclass(frozen=True)
 class GatewayKey:
-    """A client's key: its name and its SHA-256 in lower-case hex."""
+    """A client's key: its name and its SHA-256 in lower-case hex, and what it may do.
+
+    `doors` are the client protocols by which it may ask; None: all of them.
+    """
 
     name: str
     sha256: str = field(repr=False)
-
-
-def new_key(name: str) -> tuple[str, str]:
-    """Generate a key. Returns it and its entry for GATEWAY_API_KEYS.
-
-    Raises ValueError for an invalid name.
-    """
-    if not _NAME.fullmatch(name):
-        raise ValueError("should be up to 64 letters, digits, dots, hyphens or underscores")
-    key = secrets.token_urlsafe(32)
-    return key, f"{name}:{hashlib.sha256(key.encode()).hexdigest()}"
+    expires: datetime | None = None
+    scope: ModelScope | None = None
+    doors: frozenset[str] | None = None
+    deep_health: bool = True
+    tags: tuple[str, ...] = ()
 
 
 def _parse_keys(text: str) -> tuple[GatewayKey, ...]:
@@ -43,7 +60,7 @@ def _parse_keys(text: str) -> tuple[GatewayKey, ...]:
             f"entry {places} should be name:sha256 as `python main.py keys new NAME` makes it"
         )
     if empty := [
-        str(place) for place, key in enumerate(keys, 1) if key.sha256 == _SHA256_OF_NOTHING
+        str(place) for place, key in enumerate(keys, 1) if key.sha256 == SHA256_OF_NOTHING
     ]:
         raise ValueError(
             f"entry {', '.join(empty)} is the hash of an empty key, "

@@ -45,11 +45,17 @@ class ServerOptions(Options):
     trusted_proxies: Annotated[tuple[Network, ...], CommaList] = ()
 
     gateway_api_keys: GatewayKeys = ()
+    keys_file: Path | None = None
     allow_anonymous: bool = False
     allowed_hosts: Annotated[tuple[Host, ...], CommaList, LowerCase] = ()
     cors_origins: Annotated[tuple[Origin, ...], CommaList, LowerCase] = ()
     cors_headers: Annotated[tuple[HeaderName, ...], CommaList] = ()
     security_contact: Annotated[tuple[Contact, ...], CommaList] = ()
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether clients need a key."""
+        return bool(self.gateway_api_keys or self.keys_file)
 
     @property
     def is_on_loopback(self) -> bool:
@@ -60,7 +66,7 @@ class ServerOptions(Options):
     @property
     def is_local_only(self) -> bool:
         """Whether only this machine is served: there are no keys, and no anonymous access."""
-        return not (self.gateway_api_keys or self.allow_anonymous)
+        return not (self.has_keys or self.allow_anonymous)
 
     @property
     def checks_hosts(self) -> bool:
@@ -68,7 +74,7 @@ class ServerOptions(Options):
         if self.allowed_hosts:
             return True
         is_open = self.allow_anonymous and (self.trusted_proxies or not self.is_on_loopback)
-        return not (self.gateway_api_keys or is_open)
+        return not (self.has_keys or is_open)
 
 
 class UpstreamOptions(Options):

@@ -45,7 +45,7 @@ def misspellings(notes: SourceNotes) -> Iterator[str]:
 
 def server_warnings(options: ServerOptions) -> Iterator[str]:
     """Warnings about host names that are not checked, and proxies that any client may pose as."""
-    if not (options.gateway_api_keys or options.checks_hosts):
+    if not (options.has_keys or options.checks_hosts):
         yield (
             "anybody may ask, by any host name: set ALLOWED_HOSTS to the names that the gateway has"
         )

@@ -26,7 +26,6 @@ from configuration import (
     Settings,
     Timeouts,
     load_settings,
-    new_gateway_key,
     startup_warnings,
 )
 
@@ -681,17 +680,3 @@ def test_no_value_shows_in_an_error_of_the_models_themselves() -> None:
     with pytest.raises(ValidationError) as caught:
         ProviderOptions.model_validate({"api_key": f"{SECRET} {SECRET}", "max_tokens": SECRET})
     assert SECRET not in str(caught.value)
-
-
-def test_new_gateway_key_is_long_and_its_entry_is_taken() -> None:
-    key, entry = new_gateway_key("web-1")
-    (read,) = load(gateway_api_keys=entry).gateway_api_keys
-    assert len(key) >= 43
-    assert key not in entry
-    assert (read.name, read.sha256) == ("web-1", hashlib.sha256(key.encode()).hexdigest())
-
-
-@pytest.mark.parametrize("name", ["", "a:b", "a,b", "a b", "x" * 65])
-def test_new_gateway_key_refuses_a_name_that_fits_no_entry(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="NAME"):
-        new_gateway_key(name)

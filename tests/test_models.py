@@ -27,6 +27,7 @@ uri_too_long 414 no no
 headers_too_large 431 no no
 request_timeout 408 no no
 unauthorized 401 no no
+forbidden 403 no no
 forbidden_origin 403 no no
 forbidden_host 421 no no
 unknown_provider 404 no no

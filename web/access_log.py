@@ -19,7 +19,7 @@ from telemetry.redaction import cut
 from web.stranger_lines import StrangerLines
 
 _MAX_PATH_CHARS = 200  # in a log line
-_REFUSALS = frozenset({"unauthorized", "forbidden_host", "forbidden_origin"})
+_REFUSALS = frozenset({"unauthorized", "forbidden", "forbidden_host", "forbidden_origin"})
 
 
 @dataclass(slots=True)

@@ -12,12 +12,13 @@ from starlette.responses import Response
 
 from configuration import Settings
 from models import ChatIdentity, Event, GatewayError, Restart, Start, ToolCall, Turn
+from providers.model_names import AskedModel
 from settings.options import LimitOptions
 from telemetry.log_line import conversation_id_context, request_id_context
 from web.bodies import read_body
 from web.doors.base import Door, DoorRequest, Encoder, Reply
 from web.doors.held import HeldEncoder, WholeEncoder
-from web.guards import admit
+from web.guards import admit, check_provider
 from web.json_scan import count_values, over_limit
 from web.response import EventStreamResponse
 from web.services import Services
@@ -37,11 +38,14 @@ async def answer_chat(door: Door, request: Request, services: Services) -> Respo
     """The response to a chat. Raises GatewayError if the chat is not accepted."""
     settings, gateway = services.settings, services.gateway
     named: str | None = request.path_params.get("provider")
-    admit(request, settings.gateway_api_keys, services.streams)
+    key = admit(request, services.keys, services.streams, door.name)
     if named is not None:
         gateway.is_demo(named)  # an unknown provider is reported before the body is read
+        check_provider(key, named)
     asked = await read_chat(door, request, services)
-    provider, model = gateway.find_model(asked.model) if named is None else (named, None)
+    wanted = gateway.find_model(asked.model) if named is None else AskedModel(named)
+    provider = wanted.provider
+    check_provider(key, provider)
     is_demo = gateway.is_demo(provider)
     conversation_id = asked.chat.conversation_id or str(uuid.uuid4())
     conversation_id_context.set(conversation_id)
@@ -50,7 +54,10 @@ async def answer_chat(door: Door, request: Request, services: Services) -> Respo
     headers = {"X-Gateway-Provider": provider, **asked.headers}
     if is_demo:
         headers["X-Gateway-Demo"] = "true"
-    batches = gateway.stream_chat(provider, asked.chat, identity, door.name, model)
+    scope = key.scope if key else None
+    batches = gateway.stream_chat(
+        provider, asked.chat, identity, door.name, wanted.model, scope=scope
+    )
     timeouts = _timeouts(settings, is_stream=asked.is_stream)
     return EventStreamResponse(ChatFrames(batches, encoder), timeouts, headers, services.streams)
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from web.chats import read_chat
 from web.doors.base import CountingDoor
-from web.guards import admit
+from web.guards import admit, check_provider
 from web.services import Services
 
 
@@ -25,9 +25,12 @@ def count_route(door: CountingDoor) -> Callable[[Request], Awaitable[Response]]:
 async def answer_count(door: CountingDoor, request: Request, services: Services) -> Response:
     """The response. A count holds one of the slots of MAX_STREAMS. Raises GatewayError."""
     gateway = services.gateway
-    admit(request, services.settings.gateway_api_keys, services.streams)
+    key = admit(request, services.keys, services.streams, door.name)
     asked = await read_chat(door, request, services)
+    model = gateway.find_model(asked.model)
+    check_provider(key, model.provider)
     with services.streams:
-        count = await gateway.count_tokens(gateway.find_model(asked.model), asked.chat)
+        asked_model = model._replace(scope=key.scope if key else None)
+        count = await gateway.count_tokens(asked_model, asked.chat)
     headers = {"X-Gateway-Provider": count.provider, "X-Gateway-Model": count.model}
     return Response(door.render_count(count.tokens), 200, headers, "application/json")

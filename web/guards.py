@@ -2,58 +2,89 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from collections.abc import Sequence
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from starlette.requests import Request
 
-from configuration import GatewayKey
 from models import GatewayError
+from settings.gateway_keys import GatewayKey
 from settings.hosts import host_name, is_loopback
 from web.access_log import access_context
+from web.key_ring import KeyRing
 from web.limits import StreamLimit
 
 
-def admit(request: Request, keys: Sequence[GatewayKey], slots: StreamLimit) -> None:
-    """Check that a client may start a chat. Raises GatewayError `unauthorized`, `draining`."""
-    check_key(request, keys)
+def admit(request: Request, keys: KeyRing, slots: StreamLimit, door: str) -> GatewayKey | None:
+    """The key of a client that may start a chat.
+
+    Raises GatewayError `unauthorized`, `forbidden`, `draining`.
+    """
+    key = check_key(request, keys)
+    if key and key.doors is not None and door not in key.doors:
+        raise forbidden("door", "The gateway key is not for this path.")
     if slots.is_closed:
         raise GatewayError("draining", retry_after=1)
+    return key
 
 
-def check_key(request: Request, keys: Sequence[GatewayKey], *, needed: bool = False) -> str | None:
-    """The name of the gateway key that was sent; None if none is configured and none `needed`.
+def check_key(request: Request, keys: KeyRing, *, needed: bool = False) -> GatewayKey | None:
+    """The gateway key that was sent; None if none is configured and none `needed`.
 
-    It is compared with every configured key, each in constant time.
     Raises GatewayError `unauthorized`.
     """
     access = access_context.get()
     if access:
         access.is_guarded = True
-    if not keys and not needed:
+    if not (keys.is_needed or needed):
         return None
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    sent_key = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
-    if not sent_key:
-        raise GatewayError("unauthorized")
-    sent_hash = hashlib.sha256(sent_key.encode("utf-8", "surrogateescape")).hexdigest()
-    matching = [key.name for key in keys if hmac.compare_digest(key.sha256, sent_hash)]
-    if not matching:
+    key = keys.find(sent_key(request.headers))
+    if key is None:
         raise GatewayError("unauthorized")
     if access:
-        access.client.key = matching[0]
-    return matching[0]
+        access.client.key = key.name
+    if key.expires and datetime.now(UTC) >= key.expires:
+        raise GatewayError("unauthorized", "The gateway key has expired.", reason="expired")
+    return key
 
 
-def check_operator(request: Request, keys: Sequence[GatewayKey]) -> None:
+def check_provider(key: GatewayKey | None, provider: str) -> None:
+    """Raise GatewayError `forbidden` if the key is not for this provider."""
+    if key and key.scope and not key.scope.allows_provider(provider):
+        raise forbidden("provider", f"The gateway key is not for {provider}.")
+
+
+def check_operator(request: Request, keys: KeyRing) -> None:
     """Require a gateway key or, if none is configured, a loopback client and host name.
 
     Raises GatewayError `unauthorized`, `not_found`.
     """
     check_key(request, keys)
     client = request.client.host if request.client else ""
-    if not keys and not (
+    if not keys.is_needed and not (
         is_loopback(client) and is_loopback(host_name(request.headers.get("host", "")))
     ):
         raise GatewayError("not_found")
+
+
+def forbidden(reason: str, message: str) -> GatewayError:
+    """The error of a key that is valid, but not for this. `reason` names its option."""
+    return GatewayError("forbidden", message, reason=reason)
+
+
+def sent_key(headers: Mapping[str, str]) -> str:
+    """The key as Bearer, as X-API-Key, or as the password of Basic; empty if there is none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    if key := headers.get("x-api-key"):
+        return key
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        decoded = base64.b64decode(token.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return ""
+    return decoded.decode("utf-8", "surrogateescape").partition(":")[2]

@@ -18,7 +18,7 @@ def page_config(services: Services) -> dict[str, Any]:
     return {
         "version": VERSION,
         "demo": settings.demo_mode,
-        "key_needed": bool(settings.gateway_api_keys),
+        "key_needed": services.keys.is_needed,
         "limits": {
             "max_body_bytes": settings.max_body_bytes,
             "max_messages": settings.max_messages,

@@ -23,7 +23,7 @@ from web.doors.model_lists import (
     openai_models,
     speaks_anthropic,
 )
-from web.guards import check_key, check_operator
+from web.guards import check_key, check_operator, check_provider, forbidden
 from web.openapi import (
     CHATS,
     HEALTH,
@@ -68,9 +68,18 @@ add_counts(router, COUNTS)
 async def models(request: Request) -> JSONResponse:
     """The names of models that clients can ask for."""
     services = _services(request)
-    check_key(request, services.settings.gateway_api_keys)
+    key = check_key(request, services.keys)
     to_list = anthropic_models if speaks_anthropic(request.headers) else openai_models
-    return JSONResponse(to_list(services.gateway.listed_models()))
+    listed = services.gateway.listed_models()
+    if key and (scope := key.scope):
+        names = services.gateway.factory.names
+        listed = tuple(
+            model
+            for model in listed
+            if scope.allows(model.provider, model.name)
+            or (model.name in names and scope.allows_provider(model.provider))
+        )
+    return JSONResponse(to_list(listed))
 
 
 # a model's name may have slashes
@@ -79,8 +88,9 @@ async def models(request: Request) -> JSONResponse:
 async def model(name: str, request: Request) -> JSONResponse:
     """One model, listed or not: whether clients can ask for it."""
     services = _services(request)
-    check_key(request, services.settings.gateway_api_keys)
+    key = check_key(request, services.keys)
     found = ListedModel(name, services.gateway.find_model(name).provider)
+    check_provider(key, found.provider)
     to_item = anthropic_model if speaks_anthropic(request.headers) else openai_model
     return JSONResponse(to_item(found))
 
@@ -132,7 +142,10 @@ async def provider_health(provider: str, request: Request, deep: bool = False) -
     """One provider's state. A test message to its default model (`deep`) needs a gateway key."""
     services = _services(request)
     if deep:
-        check_key(request, services.settings.gateway_api_keys, needed=True)
+        key = check_key(request, services.keys, needed=True)
+        check_provider(key, provider)
+        if key and not key.deep_health:
+            raise forbidden("deep_health", "The gateway key is not for deep checks.")
     report: dict[str, Any] = await services.gateway.check_health(provider, deep=deep)
     return JSONResponse(report, 503 if report["status"] == "ERROR" else 200)
 
@@ -143,7 +156,7 @@ async def sentry_debug(request: Request) -> None:
     settings = _services(request).settings
     if not settings.sentry_debug_route:
         raise GatewayError("not_found")
-    check_operator(request, settings.gateway_api_keys)
+    check_operator(request, _services(request).keys)
     raise RuntimeError("a test error for Sentry")
 
 

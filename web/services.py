@@ -8,6 +8,7 @@ from aiproviders import Gateway
 from configuration import Settings
 from web.bodies import PendingBodies
 from web.drain import Drain
+from web.key_ring import KeyRing
 from web.limits import StreamLimit
 
 
@@ -20,3 +21,4 @@ class Services:
     streams: StreamLimit
     bodies: PendingBodies
     drain: Drain
+    keys: KeyRing

@@ -42,7 +42,8 @@ LAYERS = {
     "aiproviders": 5,
     "web": 6,
     "server": 7,
-    "main": 8,
+    "commands": 8,
+    "main": 9,
 }
 TOP_LEVEL = {
     "aiproviders.py",

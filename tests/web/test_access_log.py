@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from configuration import new_gateway_key
 from logging_config import logger
+from settings.new_keys import new_key
 from telemetry.log_line import Client, client_context
 from tests.clients.raw_client import connect
 from tests.gateways.log_files import logs_in, messages, read_log
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from tests.gateways.scripted import ScriptedGateway
 
-KEY, ENTRY = new_gateway_key("team-a")
-NAME, _, SHA256 = ENTRY.partition(":")
+NAME = "team-a"
+KEY, SHA256 = new_key(NAME)
 WITH_KEY = {"Authorization": f"Bearer {KEY}"}
 BODY = {"messages": [{"role": "user", "content": "Hello?"}]}
 FLOOD = 500

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from configuration import GatewayKey
 from models import GatewayError
+from settings.gateway_keys import GatewayKey
 from web.guards import check_key, check_operator
+from web.key_ring import KeyRing
 
 
 def make_key(name: str, key: str) -> GatewayKey:
     return GatewayKey(name, hashlib.sha256(key.encode()).hexdigest())
 
 
-KEYS = (make_key("phone", "gw-phone"), make_key("script", "gw-script"))
+PHONE, SCRIPT = make_key("phone", "gw-phone"), make_key("script", "gw-script")
+KEYS = KeyRing((PHONE, SCRIPT))
+NO_KEYS = KeyRing(())
 
 
 def show(*headers: tuple[str, str]) -> Request:
@@ -34,11 +40,14 @@ def show(*headers: tuple[str, str]) -> Request:
         ([("authorization", "bearer   gw-script ")], "script"),
         ([("x-api-key", "gw-phone")], "phone"),
         ([("authorization", "Basic Z3ctcGhvbmU="), ("x-api-key", "gw-script")], "script"),
+        ([("authorization", f"Basic {base64.b64encode(b'any:gw-phone').decode()}")], "phone"),
     ],
 )
 def test_either_header_shows_a_key(headers: list[tuple[str, str]], name: str) -> None:
-    """A key is taken as Bearer or as X-API-Key, and is known by its name from then on."""
-    assert check_key(show(*headers), KEYS) == name
+    """A key is taken as Bearer, as X-API-Key or as Basic's password, and is known by its name from then on."""
+    key = check_key(show(*headers), KEYS)
+    assert key
+    assert key.name == name
 
 
 @pytest.mark.parametrize(
@@ -55,7 +64,7 @@ def test_either_header_shows_a_key(headers: list[tuple[str, str]], name: str) ->
         [("x-api-key", "")],
         [("x-api-key", "GW-PHONE")],
         [("x-api-key", "gw-phone,gw-script")],
-        [("x-api-key", KEYS[0].sha256)],
+        [("x-api-key", PHONE.sha256)],
         [("x-api-key", "gw-\xe9\xff")],
     ],
     ids=str,
@@ -67,7 +76,28 @@ def test_wrong_or_missing_key_is_refused(headers: list[tuple[str, str]]) -> None
     assert "gw-" not in raised.value.safe_message
 
 
-NOTHING = (GatewayKey("empty", hashlib.sha256(b"").hexdigest()),)
+def test_key_is_refused_once_it_has_expired() -> None:
+    """With a reason, since the client cannot know."""
+    now = datetime.now(UTC)
+    request = show(("x-api-key", "gw-phone"))
+    valid = replace(PHONE, expires=now + timedelta(minutes=1))
+    assert check_key(request, KeyRing([valid])) == valid
+    with pytest.raises(GatewayError, match="unauthorized") as raised:
+        check_key(request, KeyRing([replace(PHONE, expires=now)]))
+    assert raised.value.reason == "expired"
+
+
+def test_replaced_keys_are_the_only_ones() -> None:
+    """A ring without keys refuses everybody if keys are needed."""
+    ring = KeyRing([PHONE])
+    ring.replace([SCRIPT])
+    assert (ring.find("gw-phone"), ring.find("gw-script")) == (None, SCRIPT)
+    ring.replace([])
+    with pytest.raises(GatewayError, match="unauthorized"):
+        check_key(show(("x-api-key", "gw-script")), ring)
+
+
+NOTHING = KeyRing((GatewayKey("empty", hashlib.sha256(b"").hexdigest()),))
 
 
 @pytest.mark.parametrize(
@@ -103,10 +133,10 @@ def test_without_keys_only_this_machine_is_the_operator(
         }
     )
     if is_let_in:
-        check_operator(request, ())
+        check_operator(request, NO_KEYS)
     else:
         with pytest.raises(GatewayError, match="not_found"):
-            check_operator(request, ())
+            check_operator(request, NO_KEYS)
 
 
 def test_with_keys_the_operator_shows_one_from_anywhere() -> None:
@@ -117,10 +147,10 @@ def test_with_keys_the_operator_shows_one_from_anywhere() -> None:
 
 def test_no_key_is_needed_if_none_is_configured() -> None:
     """Without gateway keys every request is allowed, unless its route needs one."""
-    assert check_key(show(), ()) is None
-    assert check_key(show(("x-api-key", "anything")), ()) is None
+    assert check_key(show(), NO_KEYS) is None
+    assert check_key(show(("x-api-key", "anything")), NO_KEYS) is None
     with pytest.raises(GatewayError, match="unauthorized"):
-        check_key(show(("x-api-key", "anything")), (), needed=True)
+        check_key(show(("x-api-key", "anything")), NO_KEYS, needed=True)
 
 
 @given(shown=st.text(st.characters(max_codepoint=255)))

@@ -1,0 +1,44 @@
+"""`KeyRing`: the gateway keys that are valid now."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+
+from settings.gateway_keys import GatewayKey
+
+
+class KeyRing:
+    """Finds the key that a client sends. All its keys are replaced at once.
+
+    `is_needed` says whether clients need a key: that does not change.
+    """
+
+    __slots__ = ("_by_hash", "_secret", "is_needed", "keys")
+
+    def __init__(self, keys: Iterable[GatewayKey], *, is_needed: bool | None = None) -> None:
+        self._secret = secrets.token_bytes(32)
+        self.replace(keys)
+        self.is_needed = bool(self.keys) if is_needed is None else is_needed
+
+    def replace(self, keys: Iterable[GatewayKey]) -> None:
+        """Replace all keys."""
+        self.keys = tuple(keys)
+        self._by_hash = {self._blind(key.sha256): key for key in self.keys}
+
+    def find(self, sent: str) -> GatewayKey | None:
+        """The key with this text, expired or not.
+
+        How long that takes says nothing of any key: the place in the table depends on a secret of
+        this process, and the hashes are compared in constant time.
+        """
+        if not sent:
+            return None
+        sha256 = hashlib.sha256(sent.encode("utf-8", "surrogateescape")).hexdigest()
+        key = self._by_hash.get(self._blind(sha256))
+        return key if key and hmac.compare_digest(key.sha256, sha256) else None
+
+    def _blind(self, sha256: str) -> bytes:
+        return hashlib.blake2s(sha256.encode(), key=self._secret).digest()
