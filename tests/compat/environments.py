@@ -13,6 +13,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 ROOT = Path(__file__).parents[2]
 LOCKS = Path(__file__).parent / "environments"
@@ -61,11 +62,20 @@ def command_of(environment: str | None, driver: str) -> list[str]:
     if driver.endswith(".mjs"):
         # beside `node_modules`, where its imports are looked for
         for script in ("jobs.mjs", driver):
-            shutil.copyfile(DRIVERS / script, place / script)
+            _put(place / script, (DRIVERS / script).read_bytes())
         return [str(find_node()), str(place / driver)]
     if (place / "bin/python").exists():
         return [str(place / "bin/python"), "-m", module]
     return [sys.executable, "-m", module, str(place), str(find_node())]
+
+
+def _put(file: Path, content: bytes) -> None:
+    """Write a file that another process may be reading, or writing, at this moment."""
+    if file.exists() and file.read_bytes() == content:
+        return
+    with NamedTemporaryFile(dir=file.parent, suffix=file.suffix, delete=False) as new:
+        new.write(content)
+    os.replace(new.name, file)
 
 
 def is_made(environment: str) -> bool:

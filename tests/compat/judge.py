@@ -34,8 +34,11 @@ _FINISHES = {
 }  # Responses has no word of its own for an answer that calls tools.
 _FINISHES_WITH_CALLS = {"completed": "tool_calls"}
 
-# An error of the client's own for an answer that ended so.
-_REFUSAL = re.compile("refus|content.?filter|unable to generate", re.IGNORECASE)
+# An error of the client's own for an answer that ended so. The last two are Claude Code's words.
+_REFUSAL = re.compile(
+    "refus|content.?filter|unable to generate|safeguards flagged|can't help with this",
+    re.IGNORECASE,
+)
 _LENGTH = re.compile("length|max.?(output.?)?tokens|incomplete", re.IGNORECASE)
 
 

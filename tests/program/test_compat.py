@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.compat.cells import CASES, CLIENTS, DEVIATIONS, Cell, Client, load_cells
+from tests.compat.cells import CASES, CLIENTS, DEVIATIONS, Cell, Client, Way, load_cells
 from tests.compat.environments import LOCKS, NotInstalledError, command_of
 from tests.compat.judge import judge
 from tests.compat.report import (
@@ -27,21 +26,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TESTED = [client for client in CLIENTS if client.in_ci]
-DOORS = [(client, door) for client in TESTED for door in sorted({way.door for way in client.ways})]
+WAYS = [(client, way) for client in TESTED for way in client.ways]
 
 
-@pytest.mark.parametrize(("client", "door"), DOORS, ids=lambda part: getattr(part, "name", part))
-async def test_client_works_through_the_door(client: Client, door: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("client", "way"), WAYS, ids=lambda part: part.name)
+async def test_client_works_through_its_door(client: Client, way: Way, tmp_path: Path) -> None:
     """Every case, with every provider: right, or what the client is known to do by itself."""
     try:
         command_of(client.environment, client.driver)
     except NotInstalledError as error:
         pytest.skip(str(error))
-    cells = [
-        replace(cell, client=client)
-        for cell in load_cells()
-        if cell.client.name == client.name and cell.way.door == door
-    ]
+    cells = [cell for cell in load_cells() if (cell.client, cell.way) == (client, way)]
     verdicts, wrong = await run(cells, tmp_path)
     assert len(verdicts) == len(cells) > 0
     assert summarise(verdicts) == ""

@@ -204,7 +204,7 @@ async def test_restart_shows_the_next_models_answer_alone(tmp_path: Path) -> Non
         gateway.gpt.enqueue([Reasoning("Hm"), Text("Hel")], BREAK)
         gateway.gpt.enqueue(*answer("Bonjour"))
         body = {"gateway": {"on_break": "restart", "ai_sdk": 7}}
-        shown = await ask(gateway, "ai7", HELLO, body=body)
+        shown = await ask(gateway, "ai-7", HELLO, body=body)
     assert (shown.status, shown.error, shown.text) == ("ready", None, "Bonjour")
     assert [part["type"] for part in shown.answer["parts"]] == ["step-start", "text"]
     assert shown.answer["metadata"]["gateway"]["fallback"]["to"] == "nova"
