@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-all fuzz faults coverage lint types docs compat compat-clients compat-lock bench bench-peers dead-default disconnects soak rolling-restart storm lock vendor-js page-tools screenshots clean venv venv-dev
+.PHONY: help run test test-all fuzz faults coverage lint types docs compat compat-clients compat-lock bench bench-peers dead-default disconnects soak rolling-restart storm agreement lock vendor-js page-tools screenshots clean venv venv-dev
 
 # A caller's own Python settings must neither shadow nor change what the locks name.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
@@ -81,6 +81,9 @@ rolling-restart: venv-dev ## Replace workers, and instances behind nginx, while 
 
 storm: venv-dev ## Send 100,000 requests, half of them malformed, and watch /health (5 minutes)
 	@$(VENV_PYTHON) -m resilience storm $(ARGS)
+
+agreement: venv-dev ## Compare metrics, logs and vendors after 10,000 mixed chats over two workers (4 minutes)
+	@$(VENV_PYTHON) -m resilience agreement $(ARGS)
 
 lock: venv-dev ## Renew the locks with the newest releases that are at least 7 days old
 	@$(COMPILE_LOCK) --output-file requirements.lock requirements.txt

@@ -37,7 +37,6 @@ from configuration import (
     ConfigurationError,
     Settings,
     load_settings,
-    startup_warnings,
 )
 from logging_config import LogSettings, audit, configure_logging, logger, shutdown_logging
 from models import GatewayError
@@ -45,14 +44,16 @@ from providers.capabilities import check_capabilities
 from providers.factory import ProviderFactory
 from server.http_protocol import http_protocol
 from server.listeners import Listeners
+from server.metrics_listener import shared_metrics
 from server.signals import keep_signals
+from server.startup_lines import log_startup
 from server.workers import Supervisor
 from simulator import SIMULATED_KEY, Simulator
 from streams.pauses import pauses
 from telemetry.costs import open_prices
 from telemetry.error_reporting import SentrySettings, configure_sentry, shutdown_sentry
 from telemetry.redaction import hide_secrets
-from telemetry.sinks import chat_sinks
+from telemetry.sinks import chat_sinks, open_metrics
 from web.bodies import PendingBodies
 from web.cors import CorsMiddleware
 from web.drain import Chats, Drain
@@ -60,6 +61,7 @@ from web.errors import handle_error
 from web.host_guard import HostGuard
 from web.keys_source import KeysSource, load_keys
 from web.limits import StreamLimit
+from web.metrics import measured
 from web.middleware import LastResortMiddleware, RequestIdMiddleware
 from web.openapi import OpenApiDocument
 from web.origin_guard import OriginGuard, Origins
@@ -93,6 +95,7 @@ def create_app(settings: Settings, factory: ProviderFactory | None = None) -> Fa
         redoc_url=None,
     )
     app.state.keys = KeysSource(settings)
+    app.state.metrics = open_metrics(settings)
     app.state.drain = Drain(settings.drain_grace_seconds, settings.drain_timeout_seconds)
     for kind in (GatewayError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle_error)
@@ -139,17 +142,17 @@ def _lifespan(
                 health_cache_seconds=active.health_cache_seconds,
                 max_prompt_bytes=active.max_pending_bytes,
                 states=MemoryStateStore(active.max_states, active.max_state_bytes),
-                sinks=chat_sinks(active),
+                sinks=chat_sinks(active, app.state.metrics),
                 aliases=active.model_aliases,
             )
             stack.push_async_callback(gateway.aclose)
             await gateway.factory.warm()
-            _log_startup(active, gateway)
-            audit("gateway started", process=os.getpid(), version=VERSION)
+            log_startup(active, gateway)
             bodies = stack.enter_context(closing(PendingBodies(active.max_pending_bytes)))
             keys = await stack.enter_async_context(app.state.keys.opened())
             slots, drain = StreamLimit(active.max_streams), app.state.drain
             app.state.services = Services(active, gateway, slots, bodies, drain, keys)
+            await stack.enter_async_context(measured(app.state))
             gc.collect()
             # without it, a full collection over the SDKs' objects would block the loop for 130 ms
             gc.freeze()
@@ -179,22 +182,6 @@ def _open_logs(settings: Settings) -> None:
             release=VERSION,
         )
     )
-
-
-def _log_startup(settings: Settings, gateway: Gateway) -> None:
-    for warning in startup_warnings(settings):
-        logger.warning(warning)
-    for provider in gateway.factory.built.values():
-        ending = provider.deprecated_models()
-        for model in provider.settings.chain:
-            if model in ending:
-                logger.warning("%s: the model %s ends on %s", provider.name, model, ending[model])
-    if settings.demo_mode:
-        logger.warning(
-            "DEMO MODE: no vendor is asked; a simulator answers. "
-            "Set a vendor's key in .env to change that."
-        )
-    logger.info("gateway %s serves %s", VERSION, ", ".join(gateway.factory.built) or "no provider")
 
 
 def load_app() -> FastAPI:
@@ -269,14 +256,14 @@ def serve(settings: Settings) -> int:
             file=sys.stderr,
         )
         return STARTUP_FAILURE
-    if settings.workers == 1:
-        _Server(config).run([listeners[0]])
-        return 0
-    _open_logs(settings)  # for the supervisor's own log lines
-    logger.info("running on %s", listeners.url)
-    return Supervisor(
-        config, listeners, settings.drain_grace_seconds + settings.drain_timeout_seconds
-    ).run()
+    with shared_metrics(settings):
+        if settings.workers == 1:
+            _Server(config).run([listeners[0]])
+            return 0
+        _open_logs(settings)  # for the supervisor's own log lines
+        logger.info("running on %s", listeners.url)
+        drain_seconds = settings.drain_grace_seconds + settings.drain_timeout_seconds
+        return Supervisor(config, listeners, drain_seconds).run()
 
 
 class _Server(uvicorn.Server):

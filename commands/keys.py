@@ -77,6 +77,8 @@ def key_facts(key: GatewayKey) -> Iterator[str]:
     ):
         if names:
             yield f"{option} {', '.join(sorted(names))}"
+    if key.metrics:
+        yield "metrics"
     if key.deep_health:
         yield "deep health"
 

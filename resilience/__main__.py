@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvloop
 
-from resilience import dead_default, disconnects, rolling_restart, soak, storm
+from resilience import agreement, dead_default, disconnects, rolling_restart, soak, storm
 from resilience.promises import print_machine
 
 
@@ -24,6 +24,7 @@ def main() -> int:
         ("soak", soak.run, "--seconds", 600),
         ("rolling-restart", rolling_restart.run, "--seconds", 5),
         ("storm", storm.run, "--count", 100_000),
+        ("agreement", agreement.run, "--count", 10_000),
     ):
         command = runs.add_parser(name)
         command.add_argument(

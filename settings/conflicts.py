@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from settings.model_aliases import ModelAlias
-from settings.options import LimitOptions, OptionGroups, ServerOptions
+from settings.options import LimitOptions, OptionGroups
 from settings.providers import ProviderSettings
 
 
@@ -18,8 +18,16 @@ class Conflict(NamedTuple):
     message: str
 
 
-def server_conflicts(options: ServerOptions) -> Iterator[Conflict]:
-    """Without keys the gateway serves this machine alone, unless anonymous access is wanted."""
+def server_conflicts(options: OptionGroups) -> Iterator[Conflict]:
+    """Without keys the gateway serves this machine alone, unless anonymous access is wanted.
+
+    The metrics have a port of their own.
+    """
+    if options.metrics_port and options.metrics_port == options.port:
+        yield Conflict(
+            {"PORT", "METRICS_PORT"},
+            "METRICS_PORT: should be another port than PORT; METRICS=true serves the metrics there",
+        )
     if not (options.is_on_loopback or options.has_keys or options.allow_anonymous):
         yield Conflict(
             {"HOST", "GATEWAY_API_KEYS", "ALLOW_ANONYMOUS"},

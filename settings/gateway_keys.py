@@ -48,6 +48,7 @@ class GatewayKey:
     scope: ModelScope | None = None
     doors: frozenset[str] | None = None
     deep_health: bool = True
+    metrics: bool = True
     tags: tuple[str, ...] = ()
 
 

@@ -57,6 +57,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     doors: _Texts | None = None
     models: _Texts | None = None
     deep_health: bool = False
+    metrics: bool = False
     tags: _Texts = ()
 
     @property
@@ -193,6 +194,7 @@ def _make_keys(name: str, entry: _Entry) -> Iterator[GatewayKey]:
             scope=scope,
             doors=None if entry.doors is None else frozenset(entry.doors),
             deep_health=entry.deep_health,
+            metrics=entry.metrics,
             tags=entry.tags,
         )
 

@@ -105,6 +105,19 @@ class LogOptions(Options):
     conversation_log: Annotated[Literal["full", "metadata", "off"], LowerCase] = "full"
 
 
+class MetricsOptions(Options):
+    """What Prometheus reads."""
+
+    metrics: bool = False
+    metrics_host: Host = "127.0.0.1"
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+
+    @property
+    def has_metrics(self) -> bool:
+        """Whether anything is counted."""
+        return self.metrics or self.metrics_port is not None
+
+
 class SentryOptions(Options):
     """Reports to Sentry."""
 
@@ -159,7 +172,13 @@ class TimeoutOptions(Options):
 
 
 class OptionGroups(
-    TimeoutOptions, LimitOptions, SentryOptions, LogOptions, UpstreamOptions, ServerOptions
+    TimeoutOptions,
+    LimitOptions,
+    SentryOptions,
+    MetricsOptions,
+    LogOptions,
+    UpstreamOptions,
+    ServerOptions,
 ):
     """All groups. Problems are reported in the order of the fields, so from the last group on."""
 

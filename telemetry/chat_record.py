@@ -91,6 +91,7 @@ class AttemptRecord(AttemptOpening, frozen=True, kw_only=True):
     error: GatewayError | None
     first_content_ms: int | None
     total_ms: int
+    pieces: int  # of the answer's text
 
 
 class ChatRecord(ChatOpening, frozen=True, kw_only=True):

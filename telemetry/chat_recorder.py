@@ -173,6 +173,7 @@ class ChatRecorder:
             error=error,
             first_content_ms=timing.first_content_ms,
             total_ms=timing.total_ms,
+            pieces=0 if attempt.first_content is None else len(self._texts),
         )
         _report(self._reports.attempt_ended, record)
 

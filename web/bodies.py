@@ -29,6 +29,11 @@ class PendingBodies:
         self._limit = self._free = max_pending_bytes
         self._thread = ThreadPoolExecutor(1, "bodies")
 
+    @property
+    def reserved(self) -> int:
+        """The bytes that are reserved."""
+        return self._limit - self._free
+
     def reserve(self, size: int) -> None:
         """Reserve `size` bytes. Raises GatewayError `overloaded`."""
         if size > self._free:

@@ -16,6 +16,7 @@ from telemetry.log_line import request_id_context
 from web.access_log import note_error, path_in_log
 from web.doors import NATIVE, find_door
 from web.doors.base import Door, retry_seconds
+from web.metrics import count_refusal
 from web.paths import route_path
 
 _CODES_BY_STATUS = {404: "not_found", 405: "method_not_allowed"}
@@ -58,6 +59,7 @@ async def handle_error(request: Request, error: Exception) -> Response:
     else:  # an exception of FastAPI or Starlette: a wrong path, method or query
         status = error.status_code if isinstance(error, HTTPException) else 422
         failure = GatewayError(_CODES_BY_STATUS.get(status, "invalid_request"))
+    count_refusal(request, failure)
     if note_error(failure):
         context: dict[str, object] = {
             "method": request.method,

@@ -56,17 +56,18 @@ def check_provider(key: GatewayKey | None, provider: str) -> None:
         raise forbidden("provider", f"The gateway key is not for {provider}.")
 
 
-def check_operator(request: Request, keys: KeyRing) -> None:
-    """Require a gateway key or, if none is configured, a loopback client and host name.
+def check_operator(request: Request, keys: KeyRing) -> GatewayKey | None:
+    """The gateway key that was sent; if none is configured, require a loopback client and host.
 
     Raises GatewayError `unauthorized`, `not_found`.
     """
-    check_key(request, keys)
+    key = check_key(request, keys)
     client = request.client.host if request.client else ""
     if not keys.is_needed and not (
         is_loopback(client) and is_loopback(host_name(request.headers.get("host", "")))
     ):
         raise GatewayError("not_found")
+    return key
 
 
 def forbidden(reason: str, message: str) -> GatewayError:

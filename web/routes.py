@@ -24,6 +24,7 @@ from web.doors.model_lists import (
     speaks_anthropic,
 )
 from web.guards import check_key, check_operator, check_provider, forbidden
+from web.metrics import metrics_response
 from web.openapi import (
     CHATS,
     HEALTH,
@@ -158,6 +159,15 @@ async def sentry_debug(request: Request) -> None:
         raise GatewayError("not_found")
     check_operator(request, _services(request).keys)
     raise RuntimeError("a test error for Sentry")
+
+
+@router.api_route("/metrics", methods=["GET", "HEAD"], include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """What Prometheus reads."""
+    key = check_operator(request, _services(request).keys)
+    if key and not key.metrics:
+        raise forbidden("metrics", "The gateway key is not for metrics.")
+    return await metrics_response(request)
 
 
 @router.head("/", include_in_schema=False)

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
 from configuration import Settings
 from telemetry.chat_record import ChatSink
+from telemetry.sinks.chat_metrics import ChatMetrics
 from telemetry.sinks.conversation_log import ConversationLog
 from telemetry.sinks.gateway_log import GatewayLog
 from telemetry.sinks.sentry_reports import SentryReports
 
+if TYPE_CHECKING:
+    from telemetry.metrics import Metrics
 
-def chat_sinks(settings: Settings) -> tuple[ChatSink, ...]:
+
+def chat_sinks(settings: Settings, metrics: Metrics | None = None) -> tuple[ChatSink, ...]:
     """The sinks of all chats, in the order in which they are called."""
     return (
         GatewayLog(),
         ConversationLog(settings.conversation_log),
         SentryReports(),
+        *([ChatMetrics(metrics)] if metrics else []),
     )
+
+
+def open_metrics(settings: Settings) -> Metrics | None:
+    """The metrics, if they are configured. Importing their library takes 20 ms."""
+    if not settings.has_metrics:
+        return None
+    metrics: Metrics = importlib.import_module("telemetry.metrics").Metrics(settings.providers)
+    return metrics

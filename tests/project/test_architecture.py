@@ -62,11 +62,13 @@ HOME_OF = {
     "fastapi": ("main.py", "web/"),
     "starlette": ("main.py", "web/", "server/"),
     "genai_prices": ("telemetry/costs.py",),
+    "prometheus_client": ("telemetry/metrics.py",),
     "sentry_sdk": ("telemetry/error_reporting.py",),
     "pydantic_settings": ("configuration.py",),
 }
 MAY_READ_THE_ENVIRONMENT = {
     "configuration.py": "the one reader of the environment",
+    "telemetry/metrics_folder.py": "prometheus_client takes its folder from the environment alone",
     "benchmarks/processes.py": "passes PATH on to the processes that it measures",
 }
 

@@ -26,6 +26,7 @@ providers = ["gpt"]
 doors = ["native", "openai_chat"]
 models = ["gpt-5*", "luna"]
 deep_health = true
+metrics = true
 tags = ["team-a"]
 
 [keys."web.app"]
