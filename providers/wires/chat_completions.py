@@ -69,6 +69,7 @@ class _Choice(msgspec.Struct, gc=False):
     text: str | None = None  # of servers that have the older completions, too
     message: _Delta | None = None  # if the response is not a stream
     finish_reason: str | _Word | None = None
+    native_finish_reason: str | None = None  # OpenRouter: the word of the vendor behind it
     usage: UsageReport | None = None  # Moonshot
     error: Any = None  # OpenRouter
     error_message: Any = None
@@ -207,6 +208,8 @@ class ChatCompletionsDecoder(Decoder):
         if not word or not is_finish_reason(word):
             return
         reason = to_finish_reason(word)
+        if reason == "stop" and choice.native_finish_reason:
+            to_finish_reason(choice.native_finish_reason)
         if self._refused:
             reason = "content_filter"
         elif self._calls and reason == "stop":

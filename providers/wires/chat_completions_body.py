@@ -19,7 +19,7 @@ from models import (
 )
 from providers.schemas.adapt import OPENAI, Dialect
 from providers.wires.opaque_items import read_fields
-from providers.wires.openai_fields import JSON_LINE, describe
+from providers.wires.openai_fields import JSON_LINE, describe, result_parts
 from providers.wires.tool_calls import find_newest_message
 
 _KEPT_FIELDS = ("reasoning_content", "reasoning_details")
@@ -83,7 +83,8 @@ def _to_messages(turn: Turn, *, is_current: bool) -> list[dict[str, object]]:
             case ToolCall(call_id, name, arguments):
                 function = {"name": name, "arguments": arguments or "{}"}
                 calls.append({"id": call_id, "type": "function", "function": function})
-            case ToolResult(call_id, inner):
+            case ToolResult(call_id):
+                inner = result_parts(part)
                 images = [image for image in inner if isinstance(image, Image)]
                 if images:
                     parts += [Text(f"The images of the result of {call_id}:"), *images]

@@ -101,8 +101,10 @@ def _to_blocks(parts: Iterable[Part]) -> list[object]:
                 blocks.append(call | {"input": decode_arguments(arguments)})
             case ToolResult(call_id, inner, is_error):
                 result: dict[str, object] = {"type": "tool_result", "tool_use_id": call_id}
-                if inner:
-                    result["content"] = _to_blocks(inner)
+                # The vendor refuses texts of white space alone, and takes a result without content.
+                said = [each for each in inner if not isinstance(each, Text) or each.text.strip()]
+                if said:
+                    result["content"] = _to_blocks(said)
                 if is_error:
                     result["is_error"] = True
                 blocks.append(result)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from models import AnswerOptions, JsonSchema, NamedTool
+from models import AnswerOptions, Image, JsonSchema, NamedTool, Text, ToolResult
 from providers.schemas.adapt import Dialect, adapt_output, adapt_parameters
 
 JSON_LINE = "Answer with a JSON object."  # for a chat without the word, which the vendor wants
+
+_FAILED = "Error: "
 
 Description = dict[str, object]
 
@@ -41,6 +43,13 @@ def describe(options: AnswerOptions, dialect: Dialect) -> OpenAIFields:
         for tool, each in zip(options.tools, adapted, strict=True)
     ]
     return OpenAIFields(schema, tools, options.tool_choice)
+
+
+def result_parts(result: ToolResult) -> tuple[Text | Image, ...]:
+    """The parts of a result. A failure has no field of its own, so its text says it."""
+    text = "".join(part.text for part in result.parts if isinstance(part, Text))
+    is_said = text.lstrip().lower().startswith("error")
+    return result.parts if is_said or not result.is_error else (Text(_FAILED), *result.parts)
 
 
 def _named(name: str, description: str | None, strict: bool | None) -> Description:

@@ -20,7 +20,7 @@ from models import (
 )
 from providers.schemas.adapt import OPENAI, Dialect
 from providers.wires.opaque_items import read_item
-from providers.wires.openai_fields import JSON_LINE, describe
+from providers.wires.openai_fields import JSON_LINE, describe, result_parts
 
 # An item without its content would be one that the vendor has stored for the account.
 _STATES = {"reasoning": ("id", "summary", "encrypted_content")}
@@ -67,9 +67,9 @@ def _to_items(turn: Turn) -> list[Item]:
             case ToolCall(call_id, name, arguments):
                 call: dict[str, object] = {"type": "function_call", "call_id": call_id}
                 items.append(call | {"name": name, "arguments": arguments or "{}"})
-            case ToolResult(call_id, inner):
+            case ToolResult(call_id):
                 result: dict[str, object] = {"type": "function_call_output", "call_id": call_id}
-                items.append(result | {"output": _to_content(inner)})
+                items.append(result | {"output": _to_content(result_parts(part))})
             case Reasoning(state=state):
                 if item := read_item(state, _STATES):
                     states.append(item)

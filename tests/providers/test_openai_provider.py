@@ -174,7 +174,15 @@ ITEMS: dict[str, tuple[Prompt, list[dict[str, Any]]]] = {
     ),
     "a result without parts": (
         conversation(CALL, last=ToolResult("call_1", (), is_error=True)),
-        [CALL_ITEM, RESULT_ITEM | {"output": ""}],
+        [CALL_ITEM, RESULT_ITEM | {"output": "Error: "}],
+    ),
+    "a failure": (
+        conversation(CALL, last=ToolResult("call_1", (Text("No."),), is_error=True)),
+        [CALL_ITEM, RESULT_ITEM | {"output": "Error: No."}],
+    ),
+    "a failure that says so": (
+        conversation(CALL, last=ToolResult("call_1", (Text("ERROR 5"),), is_error=True)),
+        [CALL_ITEM, RESULT_ITEM | {"output": "ERROR 5"}],
     ),
 }
 

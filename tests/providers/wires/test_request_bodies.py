@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -240,6 +240,26 @@ def with_text(turn: Turn) -> Turn:
     return Turn("user", (*turn.parts, Text("Go on.")))
 
 
+@pytest.mark.parametrize("name", ["gpt", "groq"])
+def test_failed_result_says_so_in_its_text(name: str) -> None:
+    """The wire has no field for it, and the model would take the call for done."""
+    for parts, text in (("No.",), "Error: No."), ((), "Error: "), (("error: x",), "error: x"):
+        result = ToolResult("call_1", tuple(map(Text, parts)), is_error=True)
+        prompt = Prompt("", (QUESTION, step()[0], Turn("user", (result,))), is_plain=False)
+        assert make_body(name, prompt)["messages"][-1]["content"] == text
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_claude_is_sent_no_text_of_white_space_within_a_result(text: str) -> None:
+    """It refuses the request; many tools have nothing to say."""
+    result = ToolResult("call_1", (Text(text), Image("image/png", "aGk="), Text(text)))
+    for parts, kinds in (result.parts, ["image"]), (result.parts[:1], None):
+        answered = Turn("user", (msgspec.structs.replace(result, parts=parts),))
+        body = make_body("claude", Prompt("", (QUESTION, step()[0], answered), is_plain=False))
+        content = body["messages"][-1]["content"][0].get("content")
+        assert (content and [block["type"] for block in content]) == kinds
+
+
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=8).map(Text)
 IMAGES = st.just(Image("image/png", "aGk="))
 IDS = st.sampled_from(["call_1", "call_2", "functions.add:0", "", "x" * 50, "ä"])
@@ -262,6 +282,7 @@ OPTIONS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(TURNS, max_size=8), OPTIONS)
 def test_any_history_becomes_a_request_with_its_calls_in_pairs(
     turns: list[Turn], options: AnswerOptions

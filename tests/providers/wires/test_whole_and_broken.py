@@ -502,6 +502,22 @@ async def check_broken(wire: Wire, word: str) -> None:
         assert (played.text, played.ending, played.finish) == (text, TRUNCATED, None)
 
 
+async def test_the_word_of_the_vendor_behind_a_server_may_say_broken() -> None:
+    """OpenRouter writes `stop` for some of these, and adds the vendor's own word."""
+    for word, ending in (
+        ("MALFORMED_FUNCTION_CALL", TRUNCATED),
+        ("error", TRUNCATED),
+        ("STOP", "stop"),
+        ("completed", "stop"),
+        ("end_turn", "stop"),
+        (None, "stop"),
+        (7, "stop"),
+    ):
+        choice = {"index": 0, "delta": {}, "finish_reason": "stop", "native_finish_reason": word}
+        played = await play(CHAT, CHAT.text("Hel") + data({"choices": [choice]}) + DONE)
+        assert (played.text, played.ending) == ("Hel", ending)
+
+
 REASONS = {
     "stop": ["stop", "STOP", "end_turn", "stop_sequence", "eos", "eos_token"],
     "length": [
