@@ -129,8 +129,8 @@ _STATUS_BY_WORD = {
 # What may precede a vendor's sentence: the name of a Python exception, a status, the words of a
 # proxy.
 _LEAD_WORDS = (
-    r"[\w.]*(?:error|exception)[\w.]*|error code|provider returned error|error from provider"
-    r"|(?:upstream|provider) error|the model returned the following errors"
+    r"[\w.]*(?:error|exception)[\w.]*|context_length_exceeded|error code|provider returned error"
+    r"|error from provider|(?:upstream|provider) error|the model returned the following errors"
     r"|unable to submit request because"
     r"|<?[45]\d\d>?"
 )
@@ -141,8 +141,8 @@ CODES_OF_REQUESTS = ("context_length_exceeded", "content_filtered")  # the reque
 # "The total number of tokens in the request (5000) exceeds the model's context window", in the
 # words of any server.
 _LENGTH = (
-    r"(?:(?:the|your|total|number|of|in|requested|request|input|prompt|context"
-    r"|message|messages|conversation|sequence|text|image and text|tokens?|length|count"
+    r"(?:(?:the|this|your|total|estimated|maximum|number|of|in|and|requested|request(?:'s)?|input"
+    r"|prompt|context|message|messages|conversation|sequence|text|image|output|tokens?|length|count"
     r"|\(\d+(?: tokens)?\)|\d+) ){1,12}"
 )
 _IS_OVER = (
@@ -157,12 +157,14 @@ _SENTENCES = {
     "context_length_exceeded": (
         _LENGTH + _IS_OVER + _CONTEXT,
         r"input exceeds (?:the )?context window",
-        r"context (?:length|size|window) (?:has been |is |was )?exceeded",  # llama.cpp, 500
+        r"(?:the |model's ){0,2}context (?:length|size|window) (?:has been |is |was )?exceeded",
+        r"context shift is disabled",  # llama.cpp, 500
         # vLLM, 400: what the prompt leaves of the context
         r"max_tokens must be at least 1, got -\d",
         r"cannot truncate prompt with n_keep \(\d+\) >= n_ctx",  # LM Studio
         r"prompt tokens limit exceeded",
-        r"(?:the )?prompt is too long\b",  # Anthropic, 400; Fireworks
+        # Anthropic, Bedrock, Ollama, Fireworks, 400; llama.cpp, 500
+        r"(?:the )?(?:input |prompt ){1,2}(?:is )?too (?:long|big)\b",
         r"input length and `max_tokens` exceed context limit",  # Anthropic, 400
         r"request size exceeds model context window",  # Anthropic, 413
         # Gemini, 400
@@ -192,7 +194,6 @@ _SENTENCES = {
         r"your request exceeded model token limit",  # Moonshot, 400
         r"`inputs` tokens \+ `max_new_tokens` must be <=",  # TGI, 422
         r"`inputs` must have less than \d+ tokens",  # TGI, 422
-        r"(?:the )?prompt (?:is )?too long; exceeded (?:max )?context length",  # Ollama, 400
         r"the input length exceeds the context length",  # Ollama, 400
         r"context window exceeds limit",  # MiniMax, 400
         r"your input exceeds the context window",  # OpenAI, 400
@@ -200,12 +201,12 @@ _SENTENCES = {
         r"please reduce the length of the messages or completion",  # Groq, Cerebras, 400
         r"prompt token count of \d+ exceeds the limit of \d",  # GitHub, 400
         r"range of input length should be",  # Alibaba, 400
-        r"input is too long for requested model",  # Bedrock, 400
         r"too many tokens: (?:size limit exceeded|total number of tokens)",  # Cohere, 400
         r"prompt exceeds max length",  # Zhipu, 400
     ),
     "upstream_quota": (
         r"your credit balance is too low to access",  # Anthropic, 400
+        r"usage credits are required for",  # Anthropic, 429
         r"you have reached your specified (?:workspace )?api usage limits",  # Anthropic, 400
         r"(?:your )?account\b[^.]{0,80} is suspended,? (?:possibly )?due to "
         # Moonshot, 429; Fireworks, 412
@@ -228,7 +229,7 @@ _SENTENCES = {
     "upstream_auth": (
         r"user location is not supported for the api use",  # Gemini, 400
         r"gemini api free tier is not available in your country",  # Gemini, 400
-        r"this organization has been disabled",  # Anthropic, 400
+        r"this (?:organization has been disabled|credential is only authorized)",  # Anthropic, 400
         r"organization has been restricted",  # Groq, 400
         r"country, region, or territory not supported",  # OpenAI, 403
         r"access to anthropic models is not allowed from unsupported countries",  # Anthropic, 400

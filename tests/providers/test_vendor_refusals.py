@@ -259,6 +259,12 @@ CONTEXT: list[tuple[int | None, Any]] = [
     (500, {"detail": "Error code: 400 - {'error': {'message': 'too much', 'code': 'context_length_exceeded'}}"}),
     (None, {"error": "Error in iterating prediction stream. Reached context length of 4096 tokens with model"}),
     (None, {"error": "Cannot truncate prompt with n_keep (5000) >= n_ctx (4096)"}),
+    (500, {"error": {"code": 500, "message": "context shift is disabled", "type": "server_error"}}),
+    (500, openai("context_length_exceeded: the request exceeds the available context size; context shift is disabled")),
+    (500, openai("Input prompt is too big compared to KV size. Please try increasing KV size.")),
+    (400, openai("The estimated number of input and maximum output tokens (9) exceeded this model context window")),
+    (400, openai("ValidationException: Input is too long for requested model.")),
+    (500, openai("The model's context window has been exceeded")),
 ]  # fmt: skip
 RAW_QUOTA = '{"error":{"code":"insufficient_quota","message":"x"}}'
 MOONSHOT = "Your account org-1 <ak-2> is suspended due to insufficient balance, please recharge your account"
@@ -302,6 +308,7 @@ QUOTA: list[tuple[int | None, Any]] = [
     (403, {"error": {"message": "Key limit exceeded (total limit). Manage it using", "code": 403}}),
     (400, {"error": "You have exceeded your monthly included credits for Inference Providers."}),
     (429, openai("Monthly spend limit reached")),
+    (429, anthropic("Usage credits are required for long context requests.", "rate_limit_error")),
     (429, {"message": "You are using a Trial key, which is limited to 1000 API calls / month."}),
     (400, {"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": RAW_QUOTA}}}),
     (402, openai("litellm.APIError: AnthropicException - " + RAW_QUOTA)),
@@ -311,6 +318,7 @@ AUTH: list[tuple[int | None, Any]] = [
     (400, google("Gemini API free tier is not available in your country. Please", "FAILED_PRECONDITION")),
     (400, anthropic("This organization has been disabled.")),
     (400, anthropic("x", "authentication_error")),
+    (400, anthropic("This credential is only authorized for use with Claude Code and cannot be used for other")),
     (400, openai("Organization has been restricted. Please reach out to support", code="organization_restricted")),
     (400, openai("Organization has been restricted. Please reach out to support if you believe this was in error.")),
     (403, openai("Country, region, or territory not supported", code="unsupported_country_region_territory")),
