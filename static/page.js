@@ -16,7 +16,6 @@ import { Tabs } from "./chat/tabs.js";
 import { Keeping } from "./keeping.js";
 import { announce } from "./view/announcer.js";
 import { Composer } from "./view/composer.js";
-import { startData } from "./view/data.js";
 import { askText, showKeys } from "./view/dialogs.js";
 import { closeOnPhone, startDrawer, toggleDrawer } from "./view/drawer.js";
 import { find } from "./view/elements.js";
@@ -24,7 +23,6 @@ import { keepPage, offerToInstall } from "./view/install.js";
 import { describeFailure } from "./view/notices.js";
 import { describeRefusal, openingNotice, showStorage } from "./view/storage_notice.js";
 import { Picker } from "./view/picker.js";
-import { startSettings } from "./view/settings.js";
 import { listenForKeys } from "./view/shortcuts.js";
 import { Sidebar } from "./view/sidebar.js";
 import { startTheme } from "./view/theme.js";
@@ -233,16 +231,20 @@ async function instruct(id) {
   else library.change(id, change);
 }
 
+async function openSettings() {
+  const settings = await import("./view/settings.js");
+  settings.openSettings({ keeping, isBusy: () => chats.isReceiving, onFacts: () => thread.redraw() });
+}
+
 // --- start -------------------------------------------------------------------------------------------
 
 startTheme();
 startDrawer();
 offerToInstall();
-startSettings({ onFacts: () => thread.redraw() });
-startData(keeping);
 find("new-chat").addEventListener("click", newChat);
 find("new-chat-small").addEventListener("click", newChat);
 find("instructions").addEventListener("click", () => desk.state === "open" && instruct(desk.id));
+find("show-settings").addEventListener("click", openSettings);
 find("show-keys").addEventListener("click", showKeys);
 find("gateway-key").addEventListener("click", () => askForKey());
 find("keys-close").addEventListener("click", () => find("keys").close());

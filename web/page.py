@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -51,6 +52,7 @@ _PAGES = {
     "reference.html": "../docs",
     "service_worker.js": "../service_worker.js",
 }
+_LANGUAGE = "gateway_language"  # the cookie with a reader's choice
 _VERSION = re.compile(r"[0-9a-f]{16}")
 _WEIGHT = re.compile(r"q=(0(?:\.\d{1,3})?|1(?:\.0{1,3})?)")
 _MEDIA_TYPES = {
@@ -89,10 +91,10 @@ def _read_site() -> _Site:
     pages = {
         name: {
             language: StoredPage(
-                make_page(name, files, language, words[language]),
+                make_page(name, files, language, words),
                 _media_type(name),
                 PAGE_HEADERS,
-                vary="Accept-Encoding, Accept-Language",
+                vary="Accept-Encoding, Accept-Language, Cookie",
             )
             for language in words
         }
@@ -128,10 +130,13 @@ class PageFiles:
 
 
 def page_response(scope: Scope, name: str = "index.html") -> Response:
-    """A page, or the service worker, in the client's language."""
+    """A page, or the service worker, in the language that its reader has chosen, else in the client's."""
     pages = _read_site().pages[name]
-    accepted = Headers(scope=scope).get("accept-language", "")
-    return pages[choose_language(accepted, tuple(pages))].respond(scope)
+    chosen = cookie_parser(Headers(scope=scope).get("cookie", "")).get(_LANGUAGE)
+    if chosen not in pages:
+        accepted = Headers(scope=scope).get("accept-language", "")
+        chosen = choose_language(accepted, tuple(pages))
+    return pages[chosen].respond(scope)
 
 
 def choose_language(accepted: str, languages: Sequence[str]) -> str:

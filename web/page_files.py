@@ -61,17 +61,25 @@ def find_modules(files: Mapping[str, bytes]) -> list[str]:
 
 
 def make_page(
-    name: str, files: Mapping[str, bytes], language: str, words: Mapping[str, object]
+    name: str,
+    files: Mapping[str, bytes],
+    language: str,
+    all_words: Mapping[str, Mapping[str, object]],
 ) -> bytes:
     """A page in one language, or the service worker, with links to this version of the files.
 
     Without the list of modules a browser would find some only at the end of a chain of imports.
     """
+    words = all_words[language]
     modules = [*find_modules(files), f"words/{language}.js"]
     own = [each for each in files if each.endswith(".js") and not each.startswith(_OTHERS)]
     named = re.findall(r'="static/([^"]+)"', files["index.html"].decode())
     markup = {
-        "language": language,
+        "lang": language,
+        "languages": "\n          ".join(
+            f'<option value="{each}" lang="{each}">{other["language.own"]}</option>'
+            for each, other in sorted(all_words.items())
+        ),
         "version": make_version(files),
         "modules": "\n    ".join(
             f'<link rel="modulepreload" href="static/{each}">' for each in modules

@@ -39,6 +39,11 @@ export class Chats {
     return this.#here.has(id) || this.#elsewhere.has(id);
   }
 
+  /** Whether this tab is receiving an answer. */
+  get isReceiving() {
+    return this.#here.size > 0;
+  }
+
   /** Whether a tab of this browser is receiving the answer. */
   isReceived(conversationId, answerId) {
     return (

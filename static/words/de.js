@@ -1,4 +1,6 @@
 export default {
+  "language.own": "Deutsch",
+  "language.direction": "ltr",
   "name": "AI chat gateway",
   "skip": "Zur Frage springen",
   "broken": "Die Seite konnte nicht ganz geladen werden.",
@@ -47,6 +49,9 @@ export default {
   "settings": "Einstellungen",
   "settings.facts": "Modell, Tokens und Zeiten unter jeder Antwort zeigen",
   "settings.install": "Als App installieren",
+  "language": "Sprache",
+  "language.browser": "Wie der Browser",
+  "language.later": "Die Sprache wechselt, wenn die Seite neu geladen wird: Es kommt noch eine Antwort.",
   "theme": "Aussehen",
   "theme.system": "Wie das System",
   "theme.light": "Hell",

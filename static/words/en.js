@@ -1,4 +1,6 @@
 export default {
+  "language.own": "English",
+  "language.direction": "ltr",
   "name": "AI chat gateway",
   "skip": "Skip to the question",
   "broken": "The page could not be loaded whole.",
@@ -47,6 +49,9 @@ export default {
   "settings": "Settings",
   "settings.facts": "Show model, tokens and times under every answer",
   "settings.install": "Install as an app",
+  "language": "Language",
+  "language.browser": "As the browser",
+  "language.later": "The language changes when the page is loaded again: an answer is still coming.",
   "theme": "Appearance",
   "theme.system": "As the system",
   "theme.light": "Light",

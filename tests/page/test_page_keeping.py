@@ -63,6 +63,7 @@ async def export_everything(chat: ChatPage, folder: Path) -> Path:
 async def import_file(chat: ChatPage, path: Path) -> str:
     """Take in a file; what the page says of it."""
     await chat.page.click("#show-settings")
+    await chat.page.locator("#settings[open]").wait_for()
     await chat.page.set_input_files("#import-file", path)
     note = chat.page.locator("#data-note")
     await note.get_by_text(".").wait_for()

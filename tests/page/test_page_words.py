@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from models import Text
 from tests.clients.page_browser import chat_page
-from tests.gateways.scripted import answer, scripted_gateway
-from web.page import choose_language
+from tests.gateways.scripted import answer, scripted_gateway, silence
+from web.page import choose_language, page_response
 from web.page_files import read_files, read_words
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def test_every_word_is_used() -> None:
                 used.add(found["key"])
         for key in re.findall(r'\bsay\("([^"]+)"', text):
             assert key in ENGLISH, key
-    used -= {"language", "modules"}
+    used -= {"lang", "languages", "modules"}
+    used |= {"language.own"}  # the server puts it into the switch of each language
     unused = [
         key
         for key in ENGLISH
@@ -125,6 +127,60 @@ def test_scripts_have_no_words_of_their_own() -> None:
 def test_language_is_the_one_that_the_browser_prefers(accepted: str, language: str) -> None:
     """Among those that there are; what is no weight counts as none."""
     assert choose_language(accepted, ("en", "de")) == language
+
+
+@pytest.mark.parametrize(
+    ("cookie", "language"),
+    [
+        ("", "de"),
+        ("gateway_language=en", "en"),
+        ("other=1; gateway_language=en", "en"),
+        ("gateway_language=", "de"),
+        ("gateway_language=fr", "de"),
+        ('gateway_language="><script>', "de"),
+    ],
+)
+def test_readers_choice_of_a_language_goes_first(cookie: str, language: str) -> None:
+    """But only one that there is; and no cache between them gives one reader another's page."""
+    headers = [(b"accept-language", b"de"), (b"cookie", cookie.encode())]
+    for name in ("index.html", "service_worker.js"):
+        response = page_response({"type": "http", "headers": headers}, name)
+        found = set(re.findall(r"words/(\w+)\.js", bytes(response.body).decode()))
+        assert found == {language}
+        assert "Cookie" in response.headers["vary"]
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_language_is_chosen_in_the_settings(browser: Browser, tmp_path: Path) -> None:
+    """For good, until the browser's is chosen again; an answer that is coming is not cut for it."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url, locale="en") as chat,
+    ):
+        page = chat.page
+        await page.click("#show-settings")
+        switch = page.get_by_role("combobox", name="Language")
+        assert await switch.locator("option").all_inner_texts() == [
+            "As the browser",
+            *(str(WORDS[language]["language.own"]) for language in sorted(WORDS)),
+        ]
+        await switch.select_option("de")
+        await page.locator('html[lang="de"] [data-ready]').wait_for()
+        await chat.reload()
+        await page.get_by_role("button", name="Neuer Chat").wait_for()
+        gateway.gpt.enqueue([Text("Es war")], silence)
+        await chat.ask("Eine Geschichte?")
+        await chat.last_answer.get_by_text("Es war").wait_for()
+        await page.click("#show-settings")
+        switch = page.get_by_role("combobox", name="Sprache")
+        assert await switch.input_value() == "de"
+        await switch.select_option("")
+        await page.get_by_text("Die Sprache wechselt, wenn die Seite neu geladen wird").wait_for()
+        await page.keyboard.press("Escape")
+        await page.click("#stop")
+        await chat.last_answer.get_by_text("Angehalten").wait_for()
+        await chat.reload()
+        await page.get_by_role("button", name="New chat").wait_for()
 
 
 @pytest.mark.asyncio(loop_scope="session")
