@@ -8,6 +8,7 @@ import { Desk } from "./chat/desk.js";
 import { Disk } from "./chat/disk.js";
 import { dropDraft, keepDraft, readDraft } from "./chat/drafts.js";
 import { chatUrl, gatewayKey, keepGatewayKey } from "./chat/gateway.js";
+import { choices, NAMED_BY_MODEL } from "./chat/kept.js";
 import { Library } from "./chat/library.js";
 import { Presets } from "./chat/presets.js";
 import { findRefusal } from "./chat/request.js";
@@ -97,9 +98,12 @@ async function follow(over) {
   thread.follow();
   const answer = await over;
   picker.refresh();
+  if (answer.state === "whole" && isNamedByModel()) (await loadNaming()).nameConversation(library, id);
   if (answer.error?.code === "unauthorized" && id === desk.id) await askForKey(desk.turns.find(isOf(answer)));
 }
 
+const isNamedByModel = () => choices.get(NAMED_BY_MODEL) === "always";
+const loadNaming = () => import("./chat/naming.js");
 const isOf = (answer) => (turn) => turn.answer?.id === answer.id;
 
 function stop() {
@@ -266,6 +270,7 @@ addEventListener("pagehide", () => {
   library.save();
 });
 
+if (isNamedByModel()) loadNaming();
 library.start().then(() => (document.body.dataset.listed = ""));
 await picker.refresh();
 show(readAddress() ?? "");

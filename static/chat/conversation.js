@@ -124,7 +124,7 @@ export function editQuestion(conversation, questionId, { id, text, images, at })
 }
 
 function withQuestion(conversation, { id, parent, text, images, at }) {
-  const title = conversation.title || makeTitle(text) || "Image";
+  const title = conversation.title || makeTitle(text);
   const node = { id, kind: "question", parent, at, rev: 1, text, images };
   return { ...withNode(conversation, node), title, updatedAt: at };
 }

@@ -12,7 +12,7 @@ const FORMAT_VERSION = 1;
 export function toMarkdown(conversation) {
   const { title, conversationId, systemPrompt } = conversation;
   const head = [
-    `# ${title}`,
+    `# ${title || say("untitled")}`,
     conversationId && say("export.conversation", { id: `\`${conversationId}\`` }),
     ...(systemPrompt ? [`## ${say("instructions")}`, systemPrompt] : []),
   ];
@@ -94,7 +94,7 @@ function readConversation(given) {
   return {
     ...newConversation({ id, provider: readText(given.provider), at: readNumber(given.createdAt) }),
     conversationId: readKey(given.conversationId),
-    title: readText(given.title) || makeTitle(question?.text ?? "") || "Untitled",
+    title: readText(given.title) || makeTitle(question?.text ?? ""),
     systemPrompt: readText(given.systemPrompt),
     isPinned: given.isPinned === true,
     updatedAt: readNumber(given.updatedAt),

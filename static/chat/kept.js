@@ -31,5 +31,8 @@ const keeper = (open) => ({
   },
 });
 
+export const ALWAYS_SHOWN = "facts"; // a choice: to see the facts under every answer
+export const NAMED_BY_MODEL = "titles"; // a choice: to have a model find the titles
+
 export const choices = keeper(() => localStorage);
 export const session = keeper(() => sessionStorage);

@@ -45,7 +45,7 @@ export function fromVersion1({ id, conversationId, title, provider, updatedAt, t
       nodes.push({ ...answer, ...place, id: `${id}.${index}a`, kind: "answer", parent: question.id, owner: null });
     }
   }
-  const head = { id, conversationId: conversationId ?? null, title: title || "Untitled", provider: provider ?? "" };
+  const head = { id, conversationId: conversationId ?? null, title: title ?? "", provider: provider ?? "" };
   return { head: { ...EMPTY_HEAD, ...head, createdAt: at, updatedAt: at, answeredAt: at, seenAt: at }, nodes };
 }
 

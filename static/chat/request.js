@@ -164,7 +164,7 @@ function toContent({ text, images }, isImageMissing = false) {
 }
 
 /** Half of a surrogate pair is no text, and the gateway refuses it. */
-const wellFormed = (text) =>
+export const wellFormed = (text) =>
   text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
 
 const systemMessages = (prompt) => (prompt?.trim() ? [{ role: "system", content: wellFormed(prompt) }] : []);

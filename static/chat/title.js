@@ -12,8 +12,9 @@ export function makeTitle(text) {
 
 /** A title as a model wrote it: it may come in quotes, with a label or a full stop. */
 export function readTitle(answer) {
-  const line = plainText(answer.trim().split("\n", 1)[0]).replace(/^title:\s*/i, "");
-  return shorten(line.replace(/^["'“„«](.*)["'”“»]$/u, "$1").replace(/(?<!\.)\.$/, ""));
+  const line = plainText(answer.trim().split("\n", 1)[0]).replace(/^(?:title|titel):\s*/i, "");
+  const title = line.replace(/^["'“„«](.*)["'”“»]$/u, "$1").replace(/(?<!\.)\.$/, "");
+  return shorten(title.replace(/\*\*|`/g, "").trim()); // marks that have no counterpart
 }
 
 function shorten(line) {
@@ -27,6 +28,7 @@ export function plainText(line) {
     .replace(/^\s*(?:#{1,6}\s+|>\s?|[-*+]\s+|\d{1,9}[.)]\s+|```+\S*|~~~+\S*)+/, "")
     .replace(/!?\[([^\]]{0,500})\]\([^)]{0,2000}\)/g, "$1")
     .replace(/(\*\*|__|~~)(?=\S)(.{1,500}?)(?<=\S)\1/g, "$2")
+    .replace(/^\*\*(?=\S)/, "") // its end is in another line, or far away
     .replace(/(?<![\p{L}\p{N}*_])([*_])(?=\S)([^*_]{1,500})(?<=\S)\1(?![\p{L}\p{N}*_])/gu, "$2")
     .replace(/(`+)(?!`)(.{1,500}?)(?<!`)\1(?!`)/g, "$2")
     .replace(/\s+/g, " ")

@@ -6,9 +6,7 @@ import { copy, copyButton } from "./clipboard.js";
 import { announce } from "./announcer.js";
 import { icon, iconButton, make } from "./elements.js";
 import { providerName } from "./provider_names.js";
-import { choices } from "../chat/kept.js";
-
-export const ALWAYS_SHOWN = "facts"; // the choice of a reader who wants to see them under every answer
+import { ALWAYS_SHOWN, choices } from "../chat/kept.js";
 
 export function showFacts(answer, footer, actions) {
   const list = make("ul", {}, ...facts(answer).map((fact) => make("li", {}, fact)));

@@ -1,13 +1,13 @@
-// What the reader may choose for good: light or dark, the language, whether the facts stand under every answer. It is
-// loaded when the settings are opened for the first time.
+// What the reader may choose for good: light or dark, the language, the facts under every answer, titles by a model.
+// It is loaded when the settings are opened for the first time.
 
-import { choices } from "../chat/kept.js";
+import { ALWAYS_SHOWN, choices, NAMED_BY_MODEL } from "../chat/kept.js";
 import { startData } from "./data.js";
 import { find } from "./elements.js";
-import { ALWAYS_SHOWN } from "./facts.js";
 import { startLanguage } from "./language.js";
 import { chooseTheme, theme } from "./theme.js";
 
+const BOXES = { "always-facts": ALWAYS_SHOWN, "model-titles": NAMED_BY_MODEL };
 const dialog = find("settings");
 let isStarted = false;
 
@@ -19,7 +19,7 @@ export function openSettings({ keeping, isBusy, onFacts }) {
   if (!isStarted) start({ keeping, isBusy, onFacts });
   isStarted = true;
   dialog.querySelector(`[name="theme"][value="${theme()}"]`).checked = true;
-  find("always-facts").checked = choices.get(ALWAYS_SHOWN) === "always";
+  for (const [id, name] of Object.entries(BOXES)) find(id).checked = choices.get(name) === "always";
   dialog.showModal();
 }
 
@@ -28,8 +28,10 @@ function start({ keeping, isBusy, onFacts }) {
   startLanguage({ isBusy });
   find("settings-close").addEventListener("click", () => dialog.close());
   find("themes").addEventListener("change", ({ target }) => chooseTheme(target.value));
-  find("always-facts").addEventListener("change", ({ target }) => {
-    choices.set(ALWAYS_SHOWN, target.checked ? "always" : "");
-    onFacts();
-  });
+  for (const [id, name] of Object.entries(BOXES)) {
+    find(id).addEventListener("change", ({ target }) => {
+      choices.set(name, target.checked ? "always" : "");
+      if (name === ALWAYS_SHOWN) onFacts();
+    });
+  }
 }

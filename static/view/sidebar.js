@@ -88,9 +88,9 @@ export class Sidebar {
     const open = make(
       "button",
       { type: "button", class: "open", dir: "auto", "aria-current": isCurrent && "page", onclick },
-      head.title,
+      head.title || say("untitled"),
     );
-    const more = iconButton("more", say("list.more", { title: head.title }), () => this.#openMenu(head, more), {
+    const more = iconButton("more", say("list.more", { title: head.title || say("untitled") }), () => this.#openMenu(head, more), {
       class: "quiet more",
     });
     open.dataset.focus = `open-${head.id}`;

@@ -44,10 +44,12 @@ export default {
   "conversation.delete": "Löschen",
   "conversation.deleted": "Gelöscht",
   "conversation.removed": "Diese Unterhaltung wurde in einem anderen Tab gelöscht",
+  "untitled": "Ohne Titel",
   "undo": "Rückgängig",
 
   "settings": "Einstellungen",
   "settings.facts": "Modell, Tokens und Zeiten unter jeder Antwort zeigen",
+  "settings.titles": "Das Modell für jede Unterhaltung einen Titel finden lassen: eine kurze Anfrage mehr",
   "settings.install": "Als App installieren",
   "language": "Sprache",
   "language.browser": "Wie der Browser",

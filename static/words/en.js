@@ -44,10 +44,12 @@ export default {
   "conversation.delete": "Delete",
   "conversation.deleted": "Deleted",
   "conversation.removed": "This conversation was deleted in another tab",
+  "untitled": "Untitled",
   "undo": "Undo",
 
   "settings": "Settings",
   "settings.facts": "Show model, tokens and times under every answer",
+  "settings.titles": "Have the model find a title for each conversation: one more short request",
   "settings.install": "Install as an app",
   "language": "Language",
   "language.browser": "As the browser",

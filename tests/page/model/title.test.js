@@ -19,6 +19,8 @@ const TITLES = {
   "\n\n  spaced   out \n": "spaced out",
   "snake_case_name and 2*3*4": "snake_case_name and 2*3*4",
   "***very*** bold": "very bold",
+  "**Bold over\ntwo lines**": "Bold over",
+  "2 ** 3 and 2**3": "2 ** 3 and 2**3",
   "C# and F#": "C# and F#",
   "?": "?",
   "": "",
@@ -33,6 +35,10 @@ test("a long title is shortened, and no character is cut in two", () => {
   assert.equal(title, `${"🙂".repeat(60)}…`);
 });
 
+test("a long text in bold has no marks", () => {
+  assert.equal(makeTitle(`**${"word ".repeat(200)}**`), `${"word ".repeat(12).trim()}…`);
+});
+
 test("no text takes long", () => {
   for (const unit of ["*a_", "[", "**a ", "`a", "_a", "~~a", "[a]("]) makeTitle(unit.repeat(50_000));
 });
@@ -41,4 +47,6 @@ test("a model's title is taken without what models put around it", () => {
   assert.equal(readTitle('"Moon distance"'), "Moon distance");
   assert.equal(readTitle("**Title: Moon distance.**\n\nHope that helps"), "Moon distance");
   assert.equal(readTitle("Title: Moon"), "Moon");
+  assert.equal(readTitle("**The Moon"), "The Moon");
+  assert.equal(readTitle("„Mond“"), "Mond");
 });
