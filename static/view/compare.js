@@ -1,6 +1,7 @@
 // Two answers to one question, side by side.
 
 import { AnswerView } from "./answer_view.js";
+import { showDialog } from "./dialogs.js";
 import { make } from "./elements.js";
 import { providerName } from "./provider_names.js";
 import { say } from "../words.js";
@@ -23,9 +24,7 @@ export function compare(answers, shownId, onChoose) {
     make("div", { class: "columns" }, ...columns),
     make("div", { class: "row" }, close),
   );
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
+  showDialog(dialog);
 }
 
 function column(answers, index, onTake) {

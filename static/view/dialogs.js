@@ -26,26 +26,30 @@ function open(question, { yes, input = null, note = null, fault = null, isDanger
   const row = make("div", { class: "row" }, cancel, agree);
   const form = make("form", { method: "dialog" }, heading, ...words, input, row);
   const dialog = make("dialog", { "aria-labelledby": "asked" }, form);
-  document.body.append(dialog);
-  dialog.showModal();
+  cancel.addEventListener("click", () => dialog.close());
+  showDialog(dialog);
   input?.select();
-  return settle(dialog, { form, cancel, input });
+  return settle(dialog, () => input?.value.trim() ?? "");
 }
 
-function settle(dialog, { form, cancel, input }) {
+/** Resolves to what `read()` finds when the dialog's form is sent, null where the dialog was left. */
+export function settle(dialog, read) {
   return new Promise((resolve) => {
     let answer = null;
-    cancel.addEventListener("click", () => dialog.close());
-    form.addEventListener("submit", (event) => {
+    dialog.addEventListener("submit", (event) => {
       event.preventDefault(); // the content policy lets no form go anywhere
-      answer = input ? input.value.trim() : "";
+      answer = read();
       dialog.close();
     });
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(answer);
-    });
+    dialog.addEventListener("close", () => resolve(answer));
   });
+}
+
+/** Shows a dialog that is made for once. */
+export function showDialog(dialog) {
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
 }
 
 /** Shows the keys of the page. */

@@ -1,6 +1,7 @@
 // A picture as a button that shows it in its full size.
 
 import { say } from "../words.js";
+import { showDialog } from "./dialogs.js";
 import { make } from "./elements.js";
 
 /** A button with the picture. */
@@ -16,7 +17,5 @@ function show(image, words) {
   const close = make("button", { type: "button", onclick: () => dialog.close() }, say("dialog.close"));
   const dialog = make("dialog", { class: "enlarged", "aria-label": words }, image, close);
   dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close()); // beside the picture
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
+  showDialog(dialog);
 }

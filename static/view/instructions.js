@@ -1,6 +1,7 @@
 // The instructions of a conversation, which the model gets before it, and those that the reader keeps for others.
 
 import { announce } from "./announcer.js";
+import { settle, showDialog } from "./dialogs.js";
 import { make } from "./elements.js";
 import { say } from "../words.js";
 
@@ -47,24 +48,8 @@ export async function askInstructions(text, presets) {
     await showList();
   });
   cancel.addEventListener("click", () => dialog.close());
-  document.body.append(dialog);
   await showList();
-  dialog.showModal();
+  showDialog(dialog);
   area.focus();
-  return settle(dialog, form, () => area.value.trim());
-}
-
-function settle(dialog, form, read) {
-  return new Promise((resolve) => {
-    let answer = null;
-    form.addEventListener("submit", (event) => {
-      event.preventDefault(); // the content policy lets no form go anywhere
-      answer = read();
-      dialog.close();
-    });
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(answer);
-    });
-  });
+  return settle(dialog, () => area.value.trim());
 }

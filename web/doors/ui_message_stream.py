@@ -21,6 +21,7 @@ from models import (
 )
 from web.doors.base import EVENT_STREAM, Reply, retry_seconds
 from web.doors.error_fields import error_fields
+from web.doors.gateway_facts import gateway_facts
 from web.doors.native import DONE
 from web.doors.state_token import write_state
 
@@ -158,8 +159,7 @@ def state_metadata(state: State) -> dict[str, Any]:
 
 def read_facts(event: Start | End, reply: Reply) -> dict[str, Any]:
     """What an event says of the answer, with its ids."""
-    facts = {**reply.identity._asdict(), **msgspec.structs.asdict(event)}
-    return facts | {"demo": True} if reply.is_demo else facts
+    return {"id": reply.identity.id} | gateway_facts(event, reply)
 
 
 def read_input(arguments: str) -> Raw | None:
