@@ -49,7 +49,7 @@ async def test_model_finds_titles_only_if_it_is_asked_to(browser: Browser, tmp_p
             gateway.gpt.enqueue(*answer(words))
         await chat.ask_and_wait("And how far is the sun, please?")
         await title(chat, "Distance of the sun")
-        assert len(sent) <= 3, sent
+        assert len([url for url in sent if "/static/" not in url]) <= 3, sent
         gateway.gpt.enqueue(*answer("Welcome"))
         await chat.ask_and_wait("Thanks!")
         await chat.reload()
