@@ -130,9 +130,9 @@ class PageFiles:
 
 
 def page_response(scope: Scope, name: str = "index.html") -> Response:
-    """A page, or the service worker, in the language that its reader has chosen, else in the client's."""
+    """A page, or the service worker, in the language that was chosen, else in the client's."""
     pages = _read_site().pages[name]
-    chosen = cookie_parser(Headers(scope=scope).get("cookie", "")).get(_LANGUAGE)
+    chosen = cookie_parser(Headers(scope=scope).get("cookie", "")).get(_LANGUAGE, "")
     if chosen not in pages:
         accepted = Headers(scope=scope).get("accept-language", "")
         chosen = choose_language(accepted, tuple(pages))
