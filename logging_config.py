@@ -4,6 +4,9 @@
 has ERROR and up, `debug.log` has everything regardless of the level. Questions and answers are in
 `conversation.log` only, and accesses in `audit.log` only. A line is one JSON object.
 
+With LOG_FORMAT=json the lines on the console are the same JSON objects. With LOG_DIR=- there are no
+files, and the lines of all logs go to standard output.
+
 Lines are written by two threads, one for the files and one for the console, see
 `telemetry/log_writer.py`. If the disk responds within 50 ms, an ERROR and a chat's final line have
 reached the operating system when the call returns, and a chat's first line before its first content
@@ -26,15 +29,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from telemetry.log_handlers import (
-    ConsoleHandler,
     FileHandler,
+    LineFormat,
     LogFileLines,
-    console_loss,
-    file_loss,
+    StreamHandler,
+    loss_line,
+    problem_line,
 )
+from telemetry.log_line import json_format, log_line, text_format
 from telemetry.log_record import log_with_context
 from telemetry.log_stream import LogStream
 from telemetry.log_writer import LogWriter, WaitBudget
@@ -52,13 +57,27 @@ _CLOSE_SECONDS = 1.0  # for each writer, to write its remaining lines
 
 @dataclass(frozen=True)
 class LogSettings:
-    """How to log. `level` is the name of a level; files rotate at `max_bytes`."""
+    """How to log. `level` is the name of a level; files rotate at `max_bytes`.
+
+    Without a directory all lines go to standard output. `is_shared`: other processes write to the
+    same streams.
+    """
 
     level: str
-    directory: Path
+    directory: Path | None
     max_bytes: int
     backup_count: int
     conversation_log: Literal["full", "metadata", "off"]
+    is_json: bool = False  # on the console, as the files always are
+    is_shared: bool = False
+
+
+class _Console(NamedTuple):
+    """The stream that has lines for a person, or all lines."""
+
+    writer: LogWriter
+    stream: LogStream
+    line_format: LineFormat
 
 
 @dataclass
@@ -67,9 +86,8 @@ class _State:
 
     closing: ExitStack = field(default_factory=ExitStack)
     problem_reports: OncePerMinute = field(default_factory=OncePerMinute)
-    console: LogWriter | None = None
-    files: LogWriter | None = None
-    stderr: LogStream | None = None
+    console: _Console | None = None
+    awaited: LogWriter | None = None  # of the files, or else of standard output
     writers: list[LogWriter] = field(default_factory=list)
 
 
@@ -91,13 +109,13 @@ def audit(action: str, **context: Any) -> None:
 
 def newest_line() -> int:
     """The number of the newest line in the files, for `wait_for_line`."""
-    return _state.files.newest if _state.files else 0
+    return _state.awaited.newest if _state.awaited else 0
 
 
 def wait_for_line(number: int) -> None:
     """Return when this line has reached the operating system, if the disk responds in time."""
-    if _state.files:
-        _state.files.wait_for(number)
+    if _state.awaited:
+        _state.awaited.wait_for(number)
 
 
 # ---------------------------------------------------------------- opening and closing
@@ -113,27 +131,45 @@ def configure_logging(settings: LogSettings) -> None:
     budget = WaitBudget()
     _state.closing.callback(logger.setLevel, logger.level)
     logger.setLevel(logging.DEBUG)
-    console = _open_writer(LogWriter(budget, loss_line=console_loss, report_full=lambda: None))
-    stderr = LogStream(sys.stderr)
-    _state.console, _state.stderr = console, stderr
+    _open_stream(budget, level, settings)
+    if settings.directory:
+        _open_files(budget, level, settings, settings.directory)
+
+
+def _open_stream(budget: WaitBudget, level: int, settings: LogSettings) -> None:
+    """The console; without files standard output, which then has the lines of all logs."""
+    is_only = settings.directory is None
+    stream = LogStream(sys.stdout if is_only else sys.stderr)
+    line_format = json_format(is_shared=settings.is_shared) if settings.is_json else text_format
+    loss = partial(loss_line, line_format)
+    writer = _open_writer(LogWriter(budget, loss_line=loss, report_full=lambda: None))
+    _state.console = _Console(writer, stream, line_format)
     _state.closing.callback(setattr, _state, "console", None)
-    _attach(logging.getLogger(), ConsoleHandler(console, stderr), level)
-    _open_files(budget, level, settings)
+    sources = [(logging.getLogger(), level)]
+    if is_only:
+        _state.awaited = writer
+        _state.closing.callback(setattr, _state, "awaited", None)
+        sources.append((_audit_logger, logging.INFO))
+        if settings.conversation_log != "off":
+            sources.append((_conversation_logger, logging.INFO))
+    for source, lowest in sources:
+        _attach(source, StreamHandler(writer, stream, line_format, is_only=is_only), lowest)
 
 
-def _open_files(budget: WaitBudget, level: int, settings: LogSettings) -> None:
+def _open_files(budget: WaitBudget, level: int, settings: LogSettings, directory: Path) -> None:
     def open_file(name: str) -> LogFileLines:
-        path = settings.directory / name
+        path = directory / name
         return LogFileLines(path, settings.max_bytes, settings.backup_count, _report_problem)
 
     try:
-        settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         _report_problem(name_exception(error))
     report_full = partial(_report_problem, "the disk does not take them in time")
-    writer = _open_writer(LogWriter(budget, loss_line=file_loss, report_full=report_full))
-    _state.files = writer
-    _state.closing.callback(setattr, _state, "files", None)
+    loss = partial(loss_line, log_line)
+    writer = _open_writer(LogWriter(budget, loss_line=loss, report_full=report_full))
+    _state.awaited = writer
+    _state.closing.callback(setattr, _state, "awaited", None)
     levels = {"app.log": level, "error.log": logging.ERROR, "debug.log": logging.DEBUG}
     files = [(lowest, open_file(name)) for name, lowest in levels.items()]
     _attach(logging.getLogger(), FileHandler(writer, files), logging.DEBUG)
@@ -193,7 +229,9 @@ def _should_log(record: logging.LogRecord) -> bool:
 
 def _report_problem(cause: str, problem: str = "LOG LINES ARE BEING LOST") -> None:
     """Report a problem of the logs on stderr, each at most once a minute."""
-    if _state.problem_reports.allows(problem) and _state.console and _state.stderr:
-        _state.console.write(
-            f"{problem}: {cause}\n".encode(errors="backslashreplace"), [_state.stderr]
-        )
+    if _state.problem_reports.allows(problem) and (console := _state.console):
+        if console.line_format is text_format:
+            line = f"{problem}: {cause}\n".encode(errors="backslashreplace")
+        else:
+            line = problem_line(console.line_format, problem, cause)
+        console.writer.write(line, [console.stream])

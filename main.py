@@ -166,7 +166,9 @@ def _open_logs(settings: Settings) -> None:
     configure_logging(
         LogSettings(
             level=settings.log_level,
-            directory=settings.log_dir,
+            directory=settings.log_folder,
+            is_json=settings.log_format == "json",
+            is_shared=settings.workers > 1,
             max_bytes=settings.log_max_bytes,
             backup_count=settings.log_backup_count,
             conversation_log=settings.conversation_log,

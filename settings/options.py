@@ -99,10 +99,16 @@ class LogOptions(Options):
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], UpperCase] = (
         "INFO"
     )
-    log_dir: Path = Path("logs")
+    log_dir: Path = Path("logs")  # or -
+    log_format: Annotated[Literal["console", "json"], LowerCase] = "console"
     log_max_bytes: Annotated[int, Field(ge=1024, le=2**40)] = 10_000_000
     log_backup_count: Annotated[int, Field(ge=0, le=1000)] = 5
     conversation_log: Annotated[Literal["full", "metadata", "off"], LowerCase] = "full"
+
+    @property
+    def log_folder(self) -> Path | None:
+        """The folder of the log files; None if all lines go to standard output."""
+        return None if str(self.log_dir) == "-" else self.log_dir
 
 
 class MetricsOptions(Options):

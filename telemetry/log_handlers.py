@@ -1,4 +1,4 @@
-"""`logging` handlers for the files and the console. They pass lines to a `LogWriter`.
+"""`logging` handlers for the files and for a stream. They pass lines to a `LogWriter`.
 
 Records of level ERROR and up, or with a true `is_awaited`, are written when the call returns,
 unless the disk is slow.
@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from telemetry.log_file import LogFile, RotationError
-from telemetry.log_line import ConsoleFormatter, log_line
+from telemetry.log_line import log_line
 from telemetry.log_stream import LogStream
 from telemetry.log_writer import LogWriter
 from telemetry.redaction import name_exception
 
 _FLUSH_SECONDS = 1.0
+
+LineFormat = Callable[[logging.LogRecord], bytes]
 
 
 class LogFileLines:
@@ -77,43 +79,43 @@ class FileHandler(logging.Handler):
         self._writer.flush(_FLUSH_SECONDS)
 
 
-class ConsoleHandler(logging.Handler):
-    """Passes each line, formatted for people, to standard error.
+class StreamHandler(logging.Handler):
+    """Passes each line to a stream, in a format.
 
-    Only errors wait until they are written.
+    Only errors wait until they are written, unless there are no files (`is_only`): then also the
+    lines that would wait for a file.
     """
 
-    def __init__(self, writer: LogWriter, stderr: LogStream) -> None:
+    def __init__(
+        self, writer: LogWriter, stream: LogStream, line_format: LineFormat, *, is_only: bool
+    ) -> None:
         super().__init__()
-        self.setFormatter(ConsoleFormatter())
         self._writer = writer
-        self._stderr = stderr
+        self._stream = stream
+        self._format = line_format
+        self._is_only = is_only
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass the record's line to the writer."""
-        line = f"{self.format(record)}\n".encode(errors="backslashreplace")
-        self._writer.write(line, [self._stderr], wait=record.levelno >= logging.ERROR)
+        is_awaited = self._is_only and getattr(record, "is_awaited", False)
+        wait = is_awaited or record.levelno >= logging.ERROR
+        self._writer.write(self._format(record), [self._stream], wait=wait)
 
     def flush(self) -> None:
         """Wait up to a second for remaining lines."""
         self._writer.flush(_FLUSH_SECONDS)
 
 
-def file_loss(lines: int) -> bytes:
-    """The line in a file that states how many lines were lost."""
-    return log_line(_loss(lines))
+def loss_line(line_format: LineFormat, lines: int) -> bytes:
+    """The line that states how many lines were lost."""
+    return line_format(_own_record(logging.WARNING, "lines were lost", lines=lines))
 
 
-def console_loss(lines: int) -> bytes:
-    """The line on the console that states how many lines were lost."""
-    return f"{ConsoleFormatter().format(_loss(lines))}\n".encode()
+def problem_line(line_format: LineFormat, problem: str, cause: str) -> bytes:
+    """The line that states a problem of the logs themselves."""
+    return line_format(_own_record(logging.ERROR, problem, cause=cause))
 
 
-def _loss(lines: int) -> logging.LogRecord:
-    fields = {
-        "name": "gateway",
-        "levelno": logging.WARNING,
-        "levelname": "WARNING",
-        "msg": "lines were lost",
-    }
-    return logging.makeLogRecord({**fields, "context": {"lines": lines}})
+def _own_record(level: int, message: str, **context: object) -> logging.LogRecord:
+    fields = {"name": "gateway", "levelno": level, "levelname": logging.getLevelName(level)}
+    return logging.makeLogRecord({**fields, "msg": message, "context": context})

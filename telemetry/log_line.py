@@ -8,11 +8,12 @@ This module knows nothing of the destinations of lines.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from select import PIPE_BUF
 from typing import Any
 
 from telemetry.redaction import cut, exception_text, hide, json_line, plain, text_line, text_of
@@ -74,30 +75,44 @@ def _cut_texts(value: Any, longest: int) -> Any:
     return [_cut_texts(item, longest) for item in value] if isinstance(value, list) else value
 
 
-class ConsoleFormatter(logging.Formatter):
-    """Formats a record as `time LEVEL logger [request id] message key=value`.
+def json_format(*, is_shared: bool) -> Callable[[logging.LogRecord], bytes]:
+    """The format of JSON lines on a stream.
+
+    If several processes share it, longer lines than a pipe accepts at once are cut: another's line
+    could come between their parts.
+    """
+
+    def short_line(record: logging.LogRecord) -> bytes:
+        line = log_line(record)
+        if len(line) <= PIPE_BUF:
+            return line
+        return _cut_line(_fields(record), len(line), PIPE_BUF)
+
+    return short_line if is_shared else log_line
+
+
+def text_format(record: logging.LogRecord) -> bytes:
+    """The record as `time LEVEL logger [request id] message key=value`.
 
     The exception's lines follow.
     """
-
-    def format(self, record: logging.LogRecord) -> str:
-        fields = _fields(record)
-        context = plain(fields.get("context", {}))
-        pairs = context.items() if isinstance(context, Mapping) else [("context", context)]
-        words = [
-            fields["timestamp"],
-            fields["level"],
-            fields["logger"],
-            f"[{fields['request_id']}]",
-        ]
-        if "address" in fields:
-            words.append(f"{fields['client'] or '-'}@{fields['address'] or '-'}")
-        words.append(fields["message"])
-        words += [f"{key}={value}" for key, value in pairs]
-        line = text_line(" ".join(words))
-        if "exception" in fields:
-            line = f"{line}\n{fields['exception']}"
-        return cut(hide(line), MAX_LINE)
+    fields = _fields(record)
+    context = plain(fields.get("context", {}))
+    pairs = context.items() if isinstance(context, Mapping) else [("context", context)]
+    words = [
+        fields["timestamp"],
+        fields["level"],
+        fields["logger"],
+        f"[{fields['request_id']}]",
+    ]
+    if "address" in fields:
+        words.append(f"{fields['client'] or '-'}@{fields['address'] or '-'}")
+    words.append(fields["message"])
+    words += [f"{key}={value}" for key, value in pairs]
+    line = text_line(" ".join(words))
+    if "exception" in fields:
+        line = f"{line}\n{fields['exception']}"
+    return f"{cut(hide(line), MAX_LINE)}\n".encode(errors="backslashreplace")
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

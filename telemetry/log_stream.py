@@ -1,4 +1,4 @@
-"""Standard error as a destination of lines: a terminal, a pipe, a file, or a replacement."""
+"""A standard stream as a destination of lines: a terminal, a pipe, a file, or a replacement."""
 
 from __future__ import annotations
 

@@ -73,18 +73,18 @@ async def served(
     limits: Mapping[int, int] | None = None,
     stderr: int | None = None,
     hangup: signal.Handlers = signal.SIG_DFL,
+    stdout: int | None = None,
     /,
     **variables: str | float | Path,
 ) -> AsyncIterator[Served]:
     """Serve with these variables, in lower case, and nothing else of this environment; killed at the end.
 
-    The console goes to the folder, unless `stderr` is a descriptor for it, and so do the logs unless the
+    The output goes to the folder, unless `stderr` and `stdout` are descriptors for it, and so do the logs unless the
     variables say otherwise. The limits are the system's, soft and hard alike: `{resource.RLIMIT_NOFILE: 64}`.
     `hangup` is what the process inherits for SIGHUP, whatever these tests themselves have inherited: `SIG_IGN` as
     under nohup.
     """
-    port = _free_port()
-    chosen = {"port": port, "log_dir": folder, **variables}
+    chosen = {"port": (port := _free_port()), "log_dir": folder, **variables}
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ} | {
         "ENV_FILE": os.devnull
     }
@@ -95,7 +95,7 @@ async def served(
             "main.py",
             cwd=_PROJECT,
             env=environment,
-            stdout=console,
+            stdout=console if stdout is None else stdout,
             stderr=console if stderr is None else stderr,
             preexec_fn=partial(_prepare, limits or {}, hangup),
             start_new_session=True,

@@ -6,7 +6,9 @@ import asyncio
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
+from collections import Counter
 from contextlib import asynccontextmanager, contextmanager
 from io import FileIO
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ import pytest
 from simulator import Scripted, Simulator
 from tests.clients.plain_http import make_client
 from tests.clients.simple_client import read_events
+from tests.gateways.log_files import parse_lines
 from tests.gateways.served import Served, groq_at, served
 from tests.vendors.simulated_vendor import QUESTION
 
@@ -82,6 +85,59 @@ async def test_console_that_is_not_read_stops_nothing(tmp_path: Path) -> None:
             assert await gateway.ended(STOP_SECONDS) == 0
     assert gateway.log().count("chat finished") == CHATS
     assert gateway.log("audit.log").count('"signal": "SIGTERM"') == 1
+
+
+async def test_standard_output_that_is_not_read_stops_nothing(tmp_path: Path) -> None:
+    """LOG_DIR=-: there are no files to fall back on, and chats, /health and the stop do not wait."""
+    with small_pipe() as (_, writer):
+        async with (
+            Simulator(default=Scripted(("Hello",))) as simulator,
+            served(
+                tmp_path,
+                None,
+                None,
+                signal.SIG_DFL,
+                writer.fileno(),
+                log_dir="-",
+                log_format="json",
+                drain_grace_seconds=0,
+                **groq_at(simulator),
+            ) as gateway,
+        ):
+            await chat_in_time(gateway)
+            gateway.process.terminate()
+            assert await gateway.ended(STOP_SECONDS) == 0
+    assert os.listdir(tmp_path) == ["console"]
+
+
+async def test_standard_output_of_two_workers_has_whole_lines(tmp_path: Path) -> None:
+    """Every line is JSON; each chat has its first and its final one, its access and its conversation."""
+    with small_pipe() as (reader, writer):
+        reading = asyncio.create_task(asyncio.to_thread(reader.readall))
+        async with (
+            Simulator(default=Scripted(("Hello " * 2_000,))) as simulator,
+            served(
+                tmp_path,
+                None,
+                None,
+                signal.SIG_DFL,
+                writer.fileno(),
+                log_dir="-",
+                log_format="json",
+                workers=2,
+                drain_grace_seconds=0,
+                **groq_at(simulator),
+            ) as gateway,
+        ):
+            writer.close()  # so that the gateway's end is the pipe's
+            await chat_in_time(gateway)
+            gateway.process.terminate()
+            assert await gateway.ended(STOP_SECONDS) == 0
+        lines = parse_lines(await reading)
+    counted = Counter(line["message"] for line in lines)
+    named = ("chat started", "chat finished", "access", "conversation")
+    assert [counted[message] for message in named] == [CHATS] * 4
+    assert sum("cut_from_bytes" in line for line in lines) == CHATS
 
 
 async def test_console_that_is_read_again_has_every_line(tmp_path: Path) -> None:
