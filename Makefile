@@ -13,6 +13,8 @@ unexport UV_CONSTRAINT UV_OVERRIDE UV_PRERELEASE UV_RESOLUTION
 PYTHON ?=
 ARGS ?=
 CLIENTS ?=
+DOOR ?=
+BY_DOOR = $(if $(DOOR),--door $(DOOR))
 VENV_PYTHON := .venv/bin/python
 IN_PARALLEL := -n 3 --dist worksteal# on two cores: a third of the time tests wait for timeouts and for processes
 AXE_VERSION := 4.14.1
@@ -67,17 +69,17 @@ bench-peers: venv-dev ## The same beside other gateways too, which it installs i
 	@sh scripts/setup_peers.sh
 	@$(VENV_PYTHON) -m benchmarks --peers --page $(ARGS)
 
-dead-default: venv-dev ## Let the default model die, and hold the gateway to what its users are promised (6 minutes)
-	@$(VENV_PYTHON) -m resilience dead-default $(ARGS)
+dead-default: venv-dev ## Let the default model die, and hold the gateway to what its users are promised (6 minutes); DOOR=openai_chat by that door
+	@$(VENV_PYTHON) -m resilience dead-default $(BY_DOOR) $(ARGS)
 
 disconnects: venv-dev ## Have 10,000 clients leave, and look for what stays of them (2 minutes)
-	@$(VENV_PYTHON) -m resilience disconnects $(ARGS)
+	@$(VENV_PYTHON) -m resilience disconnects $(BY_DOOR) $(ARGS)
 
 soak: venv-dev ## Chat for SECONDS (600; 3600 judges the memory), with faults and clients that leave
-	@$(VENV_PYTHON) -m resilience soak --seconds $(or $(SECONDS),600) $(ARGS)
+	@$(VENV_PYTHON) -m resilience soak --seconds $(or $(SECONDS),600) $(BY_DOOR) $(ARGS)
 
 rolling-restart: venv-dev ## Replace workers, and instances behind nginx, while chats come (2 minutes)
-	@$(VENV_PYTHON) -m resilience rolling-restart $(ARGS)
+	@$(VENV_PYTHON) -m resilience rolling-restart $(BY_DOOR) $(ARGS)
 
 storm: venv-dev ## Send 100,000 requests, half of them malformed, and watch /health (5 minutes)
 	@$(VENV_PYTHON) -m resilience storm $(ARGS)

@@ -11,6 +11,7 @@ from pathlib import Path
 import uvloop
 
 from resilience import agreement, dead_default, disconnects, rolling_restart, soak, storm
+from resilience.doors import DOORS
 from resilience.promises import print_machine
 
 
@@ -23,19 +24,26 @@ def main() -> int:
         ("disconnects", disconnects.run, "--count", 10_000),
         ("soak", soak.run, "--seconds", 600),
         ("rolling-restart", rolling_restart.run, "--seconds", 5),
-        ("storm", storm.run, "--count", 100_000),
-        ("agreement", agreement.run, "--count", 10_000),
     ):
         command = runs.add_parser(name)
         command.add_argument(
             option, type=int, default=default, dest="size", help=f"default: {default}"
         )
+        command.add_argument("--door", choices=DOORS, default="native", help="default: native")
         command.set_defaults(work=work)
+    for name, native_work, default in (
+        ("storm", storm.run, 100_000),
+        ("agreement", agreement.run, 10_000),
+    ):
+        command = runs.add_parser(name)
+        command.add_argument("--count", type=int, default=default, dest="size")
+        command.set_defaults(work=native_work, door=None)
     chosen = parser.parse_args()
+    door = () if chosen.door is None else (DOORS[chosen.door],)
     print_machine()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="resilience-") as folder:
-        status: int = uvloop.run(chosen.work(Path(folder), chosen.size))
+        status: int = uvloop.run(chosen.work(Path(folder), chosen.size, *door))
     print(f"took {time.monotonic() - began:.0f} s")
     return status
 

@@ -18,7 +18,8 @@ from typing import Any
 import httpx
 
 from benchmarks.processes import free_port, gateway
-from resilience.client import ask, request, reset
+from resilience.client import ask, reset
+from resilience.doors import NATIVE
 from resilience.gateway_process import DEFAULT, FALLBACK, PROVIDERS
 from resilience.load import ask_many, tick
 from resilience.promises import Promise, judge
@@ -76,7 +77,7 @@ async def _chat(port: int, chance: random.Random) -> None:
         await ask(port, chance.choice([name for name in PROVIDERS if name != _LEFT]))
         return
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request(_LEFT))
+    writer.write(NATIVE.request(_LEFT))
     await reader.readuntil(b'"type":"delta"')
     reset(writer)
 

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-CHAT = b'{"messages":[{"role":"user","content":"Say something now."}]}'
+from resilience.doors import NATIVE, Door, find_facts
+
 _TIMEOUT_SECONDS = 120.0  # longer than the gateway's own for a chat
 _NO_LINGER = struct.pack("ii", 1, 0)  # SO_LINGER with no time to linger: close sends RST
 
@@ -37,16 +38,7 @@ class Chat:
     attempts: int = 0
 
 
-def request(provider: str, body: bytes = CHAT) -> bytes:
-    """A chat's request, the last one of its connection."""
-    head = (
-        f"POST /chat/{provider} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-async def ask(port: int, provider: str) -> Chat:
+async def ask(port: int, provider: str, door: Door = NATIVE) -> Chat:
     """Ask, and read to the end."""
     now = asyncio.get_running_loop().time
     chat = Chat(provider, asked_at=now())
@@ -54,8 +46,8 @@ async def ask(port: int, provider: str) -> Chat:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
-                writer.write(request(provider))
-                await _read_answer(reader, chat)
+                writer.write(door.request(provider))
+                await _read_answer(reader, chat, door)
             finally:
                 writer.transport.abort()
     except ConnectionRefusedError:
@@ -66,11 +58,13 @@ async def ask(port: int, provider: str) -> Chat:
     return chat
 
 
-async def _read_answer(reader: asyncio.StreamReader, chat: Chat) -> None:
+async def _read_answer(reader: asyncio.StreamReader, chat: Chat, door: Door) -> None:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
     if head.split()[1] != "200":
-        length = int(head.partition("content-length: ")[2].partition("\r\n")[0] or 0)
-        _take_error(msgspec.json.decode(await reader.readexactly(length))["error"], chat)
+        body = await reader.readexactly(int(_read_header(head, "content-length") or 0))
+        code = _read_header(head, "x-gateway-error")  # of a page, whose body is a text
+        facts = {"code": code} if code else find_facts(msgspec.json.decode(body))
+        _take_error(facts, chat)
         return
     if "transfer-encoding: chunked" not in head:
         raise ValueError("a stream has no length")
@@ -78,17 +72,29 @@ async def _read_answer(reader: asyncio.StreamReader, chat: Chat) -> None:
     async for data in read_chunks(reader):
         *frames, rest = (rest + data).split(b"\n\n")
         for frame in frames:
-            if frame.startswith(b'data: {"type":"delta"'):
-                chat.first_content_at = chat.first_content_at or asyncio.get_running_loop().time()
-            elif frame == b"data: [DONE]":
-                chat.ending = "end" if chat.attempts else "cut"  # cut, if the `end` is missing
-            elif frame.startswith(b"data: "):
-                event: dict[str, Any] = msgspec.json.decode(frame[6:])
-                if event["type"] == "end":
-                    chat.model, chat.attempts = event["model"], event["attempts"]
-                    chat.has_fallen_back = event["fallback"] is not None
-                elif event["type"] == "error":
-                    _take_error(event["error"], chat)
+            _take_frame(frame, chat, door)
+
+
+def _read_header(head: str, name: str) -> str:
+    return head.partition(f"\r\n{name}: ")[2].partition("\r\n")[0]
+
+
+def _take_frame(frame: bytes, chat: Chat, door: Door) -> None:
+    if door.content in frame:
+        chat.first_content_at = chat.first_content_at or asyncio.get_running_loop().time()
+        return
+    if door.error in frame:
+        _take_error(_read_facts(frame), chat)
+    elif door.end in frame:
+        facts = _read_facts(frame)
+        chat.model, chat.attempts = facts["model"], facts["attempts"]
+        chat.has_fallen_back = facts["fallback"] is not None
+    if door.last in frame and chat.ending != "error":
+        chat.ending = "end" if chat.attempts else "cut"  # cut, if the end is missing
+
+
+def _read_facts(frame: bytes) -> dict[str, Any]:
+    return find_facts(msgspec.json.decode(frame.partition(b"data: ")[2]))
 
 
 async def read_chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
@@ -98,13 +104,12 @@ async def read_chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     await reader.readexactly(2)
 
 
-def _take_error(error: dict[str, Any], chat: Chat) -> None:
-    chat.cause = error["code"]
-    chat.ending = (
-        "refused"
-        if error["code"] in ("draining", "overloaded") and error["stage"] == "request"
-        else "error"
-    )
+def _take_error(facts: dict[str, Any], chat: Chat) -> None:
+    """An error. The second one of a page has no code."""
+    chat.cause = facts.get("code", chat.cause)
+    is_refusal = chat.cause in ("draining", "overloaded")
+    is_early = chat.first_content_at is None and facts.get("stage", "request") == "request"
+    chat.ending = "refused" if is_refusal and is_early else "error"
 
 
 def close_in_order(writer: asyncio.StreamWriter) -> None:

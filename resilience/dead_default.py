@@ -13,6 +13,7 @@ from benchmarks import load
 from benchmarks.load import Target
 from benchmarks.processes import free_port, gateway
 from resilience.client import Chat, ask
+from resilience.doors import Door
 from resilience.load import ask_many, tick
 from resilience.promises import Promise, judge
 from simulator import Behaviour, Error, Plan, Scripted, Silence, Simulator, Wire
@@ -119,7 +120,7 @@ class Outcome:
 
 
 async def measure(
-    port: int, vendor: Vendor, direct: Target, count: int, promised_seconds: float
+    port: int, vendor: Vendor, direct: Target, count: int, promised_seconds: float, door: Door
 ) -> Outcome:
     """Ask a gateway whose default is dead for `count` chats, then let the default recover.
 
@@ -131,18 +132,18 @@ async def measure(
     async def ask_one(number: int) -> Chat:
         if number % _DIRECT_EACH == 0:
             direct_ms.extend((await load.run(direct, 1, at_once=1)).first_content_ms)
-        return await ask(port, "gpt")
+        return await ask(port, "gpt", door)
 
     await vendor.die()
     began = now()
     chats = await ask_many(ask_one, count, _RATE)
     detected = min(chat.ended_at for chat in chats if chat.has_fallen_back)
-    more = await _ask_until_probed(port, vendor)
+    more = await _ask_until_probed(port, vendor, door)
     await vendor.recover()
     recovered_at = now()
     async with asyncio.timeout(_TIMEOUT_SECONDS):
         async for _ in tick(_RATE):
-            if (await ask(port, "gpt")).model == DEFAULT:
+            if (await ask(port, "gpt", door)).model == DEFAULT:
                 break
     recovered = now() - recovered_at
     chats += await asyncio.gather(*more)
@@ -150,7 +151,7 @@ async def measure(
     return Outcome(chats, detected - began, after, direct_ms, recovered, promised_seconds)
 
 
-async def _ask_until_probed(port: int, vendor: Vendor) -> list[asyncio.Task[Chat]]:
+async def _ask_until_probed(port: int, vendor: Vendor, door: Door) -> list[asyncio.Task[Chat]]:
     """Chats until the default has just been asked in vain: now the breaker waits for longest.
 
     A silent default is noticed by its call, since the chat's timeout takes seconds.
@@ -159,7 +160,7 @@ async def _ask_until_probed(port: int, vendor: Vendor) -> list[asyncio.Task[Chat
     chats: list[asyncio.Task[Chat]] = []
     async with asyncio.timeout(_TIMEOUT_SECONDS):
         async for _ in tick(_RATE):
-            chats.append(asyncio.create_task(ask(port, "gpt")))
+            chats.append(asyncio.create_task(ask(port, "gpt", door)))
             newest = (chat.result() for chat in chats[-int(_RATE) :] if chat.done())
             if (
                 vendor.dead.asked > asked
@@ -170,7 +171,7 @@ async def _ask_until_probed(port: int, vendor: Vendor) -> list[asyncio.Task[Chat
     return chats
 
 
-async def run(folder: Path, count: int) -> int:
+async def run(folder: Path, count: int, door: Door) -> int:
     """Run the three variants, one after the other. Returns the exit status."""
     models, status = {"OPENAI": DEFAULT, "LOCAL": FALLBACK}, 0
     for name in ("503", "refused", "silent"):
@@ -190,7 +191,7 @@ async def run(folder: Path, count: int) -> int:
             direct = Target.vendor("direct", simulator.port, _VENDOR_PATH, FALLBACK)
             with gateway(simulator.port, models, folder / name, variables) as process:
                 promised = _PROMISED_SECONDS[name]
-                outcome = await measure(process.port, vendor, direct, count, promised)
+                outcome = await measure(process.port, vendor, direct, count, promised, door)
         counted = f"{len(outcome.chats)} chats, {len(outcome.after)} of them after detection"
         asked = f"; the dead model was asked {vendor.dead.asked} times" if vendor.dead.asked else ""
         print(f"default {name}: {counted}, which took {outcome.detected_seconds:.1f} s{asked}")

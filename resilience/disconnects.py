@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from resilience.client import WAYS, ask, request
+from resilience.client import WAYS, ask
+from resilience.doors import Door
 from resilience.gateway_process import DEFAULT, FALLBACK, PROVIDERS, RunningGateway, start_gateway
 from resilience.load import ask_many
 from resilience.promises import Promise, judge
@@ -23,8 +25,8 @@ _GROWTH_MB = 5.0  # a few of the allocator's arenas
 _ANSWER = tuple(f"word {number} " for number in range(10))
 _HEALTHY = Scripted(_ANSWER, 0.01)
 _BEFORE_SENDING = ("connected", "half a head", "half a body")
-_MARKS = {"content": b'"type":"delta"', "end": b'"type":"end"', "terminator": b"[DONE]"}
-MOMENTS = (*_BEFORE_SENDING, "asked", "waiting", *_MARKS)
+_MARKED = ("content", "end", "last")
+MOMENTS = (*_BEFORE_SENDING, "asked", "waiting", *_MARKED)
 
 
 @dataclass
@@ -44,10 +46,10 @@ class AnyAnswer:
         return self.chance.choice(self.choices).plan(wire)
 
 
-async def leave(port: int, chance: random.Random, moments: Counter[str]) -> None:
+async def leave(port: int, chance: random.Random, moments: Counter[str], door: Door) -> None:
     """Connect, and disconnect at a random moment of a chat."""
     moment, way = chance.choice(MOMENTS), chance.choice(WAYS)
-    asked = request(chance.choice(tuple(PROVIDERS)))
+    asked = door.request(chance.choice(tuple(PROVIDERS)))
     wait = chance.random() * _LONGEST_SECONDS
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -57,8 +59,8 @@ async def leave(port: int, chance: random.Random, moments: Counter[str]) -> None
         async with asyncio.timeout(_LONGEST_SECONDS):
             if moment == "waiting":
                 await asyncio.sleep(wait)
-            elif moment in _MARKS:
-                await reader.readuntil(_MARKS[moment])
+            elif moment in _MARKED:
+                await reader.readuntil(getattr(door, moment))
         moments[moment] += 1
     except (TimeoutError, EOFError):
         moments["in silence"] += 1  # the vendor sends no more
@@ -66,23 +68,27 @@ async def leave(port: int, chance: random.Random, moments: Counter[str]) -> None
         way(writer)
 
 
-async def _leave_often(port: int, count: int, seed: int) -> Counter[str]:
+async def _leave_often(port: int, count: int, seed: int, door: Door) -> Counter[str]:
     moments: Counter[str] = Counter()
     chance = random.Random(seed)
-    await ask_many(lambda _: leave(port, random.Random(chance.random()), moments), count, _RATE)
+
+    def leave_once(_: int) -> Coroutine[object, object, None]:
+        return leave(port, random.Random(chance.random()), moments, door)
+
+    await ask_many(leave_once, count, _RATE)
     return moments
 
 
-async def _measure(running: RunningGateway, count: int) -> list[Promise]:
-    await _leave_often(running.port, count // _WARM_UP_SHARE, seed=_SEED - 1)
+async def _measure(running: RunningGateway, count: int, door: Door) -> list[Promise]:
+    await _leave_often(running.port, count // _WARM_UP_SHARE, _SEED - 1, door)
     before = await running.rest()
-    moments = await _leave_often(running.port, count, seed=_SEED)
+    moments = await _leave_often(running.port, count, _SEED, door)
     counted = ", ".join(f"{number} {moment}" for moment, number in moments.most_common())
     print(f"{count} clients left: {counted}")
     after = await running.rest()
     running.simulator.behaviours[DEFAULT] = _HEALTHY
     providers = tuple(PROVIDERS) * (_AFTER // len(PROVIDERS))
-    chats = await asyncio.gather(*(ask(running.port, provider) for provider in providers))
+    chats = await asyncio.gather(*(ask(running.port, provider, door) for provider in providers))
     whole = sum(chat.ending == "end" for chat in chats)
     lost, traces = running.console.count("never retrieved"), running.console.count("Traceback")
     grown = after.memory_mb - before.memory_mb
@@ -110,9 +116,9 @@ async def _measure(running: RunningGateway, count: int) -> list[Promise]:
     ]
 
 
-async def run(folder: Path, count: int) -> int:
+async def run(folder: Path, count: int, door: Door) -> int:
     """Run. Returns the exit status."""
     answers: dict[str, Behaviour | list[Behaviour]] = {DEFAULT: AnyAnswer(), FALLBACK: _HEALTHY}
     variables = {"MAX_STREAMS": "200"}  # and so few connections, so that a lost one is noticed
     async with start_gateway(folder, answers, variables) as running:
-        return judge("disconnects", await _measure(running, count))
+        return judge("disconnects", await _measure(running, count, door))

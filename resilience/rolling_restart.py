@@ -19,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.processes import Process, find_nginx, free_port, gateway, started
 from resilience.client import Chat, ask
+from resilience.doors import Door
 from resilience.gateway_process import DEFAULT, PROVIDERS
 from resilience.load import tick
 from resilience.promises import Promise, judge
@@ -48,7 +49,7 @@ http {{
 """
 
 
-async def _ask_during(port: int, work: Awaitable[None], seconds: float) -> list[Chat]:
+async def _ask_during(port: int, work: Awaitable[None], seconds: float, door: Door) -> list[Chat]:
     """Chats during the work, and for `seconds` before and after it."""
     now = asyncio.get_running_loop().time
 
@@ -64,7 +65,7 @@ async def _ask_during(port: int, work: Awaitable[None], seconds: float) -> list[
     async for number in tick(_RATE):
         if working.done():
             break
-        chats.append(asyncio.create_task(ask(port, names[number % len(names)])))
+        chats.append(asyncio.create_task(ask(port, names[number % len(names)], door)))
     await working
     return await asyncio.gather(*chats)
 
@@ -180,12 +181,12 @@ async def _replace_instances(
         nginx.send_signal(signal.SIGHUP)
 
 
-async def run(folder: Path, seconds: float) -> int:
+async def run(folder: Path, seconds: float, door: Door) -> int:
     """Run. Returns the exit status."""
     async with Simulator(default=_ANSWER, remembered=0) as vendor:
         with gateway(vendor.port, _MODELS, folder, {"WORKERS": "2"}) as parent:
             await _wait_for(lambda: _count_in_log(folder, "serves") == 2)
-            chats = await _ask_during(parent.port, _replace_workers(parent, folder), seconds)
+            chats = await _ask_during(parent.port, _replace_workers(parent, folder), seconds, door)
     status = _judge("workers replaced at SIGHUP", chats)
     if find_nginx() is None:
         print(
@@ -203,7 +204,7 @@ async def run(folder: Path, seconds: float) -> int:
         try:
             with started(balancer.command, balancer.port, {}) as nginx:
                 replacing = _replace_instances(instances, balancer, nginx)
-                chats = await _ask_during(balancer.port, replacing, seconds)
+                chats = await _ask_during(balancer.port, replacing, seconds, door)
         finally:
             for instance in instances:
                 await instance.stop()

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from resilience.client import Chat, ask
 from resilience.disconnects import leave
+from resilience.doors import Door
 from resilience.gateway_process import (
     DEFAULT,
     FALLBACK,
@@ -79,6 +80,7 @@ class Soak:
     """A load in progress, and its samples: the loop's time, and MB."""
 
     port: int
+    door: Door
     chance: random.Random = field(default_factory=lambda: random.Random(_SEED))
     endings: Counter[str] = field(default_factory=Counter)
     moments: Counter[str] = field(default_factory=Counter)
@@ -101,9 +103,10 @@ class Soak:
 
     async def _ask(self) -> None:
         if self.chance.random() < _LEAVING_SHARE:
-            await leave(self.port, random.Random(self.chance.random()), self.moments)
+            await leave(self.port, random.Random(self.chance.random()), self.moments, self.door)
             return
-        chat: Chat = await ask(self.port, self.chance.choice(tuple(PROVIDERS)))
+        provider = self.chance.choice(tuple(PROVIDERS))
+        chat: Chat = await ask(self.port, provider, self.door)
         self.endings[f"{chat.ending} {chat.cause}".strip()] += 1
 
     async def _sample(self, running: RunningGateway) -> None:
@@ -118,8 +121,8 @@ class Soak:
         return self.endings.total() + self.moments.total()
 
 
-async def _measure(running: RunningGateway, seconds: float) -> list[Promise]:
-    warm_up, soak = Soak(running.port), Soak(running.port)
+async def _measure(running: RunningGateway, seconds: float, door: Door) -> list[Promise]:
+    warm_up, soak = Soak(running.port, door), Soak(running.port, door)
     await warm_up.load(running, seconds / 2)
     before = await running.sleep()
     await soak.load(running, seconds / 2)
@@ -179,8 +182,8 @@ def _judge_objects(before: Holdings, after: Holdings, chats: int) -> Promise:
     return Promise("no type of object grows with the chats", most[0][1] < allowed, listed)
 
 
-async def run(folder: Path, seconds: float) -> int:
+async def run(folder: Path, seconds: float, door: Door) -> int:
     """Run. Returns the exit status."""
     answers = {DEFAULT: Mixed(), FALLBACK: Mixed(random.Random(_SEED + 1))}
     async with start_gateway(folder, answers) as running:
-        return judge("soak", await _measure(running, seconds))
+        return judge("soak", await _measure(running, seconds, door))

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import random
 from itertools import islice, starmap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from models import GatewayError, Text
+from resilience.client import ask
+from resilience.doors import DOORS
 from resilience.promises import Promise, judge
 from resilience.regression import fit
 from resilience.requests import Requests
+from tests.gateways.scripted import answer, scripted_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TIMES = [float(second) for second in range(400)]
 ENOUGH = 500
@@ -48,6 +53,28 @@ def test_broken_promise_is_the_exit_status(
     promises = starmap(Promise, [("no chat is lost", True, "0"), ("no time is lost", kept, "3 s")])
     assert judge("a run", list(promises)) == status
     assert verdict in capsys.readouterr().out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("said", "ending", "cause"),
+    [
+        (answer("Hel", "lo"), "end", ""),
+        ([[Text("Hel")], GatewayError("upstream_truncated")], "error", "upstream_truncated"),
+        ([GatewayError("rejected_by_provider")], "error", "rejected_by_provider"),
+    ],
+)
+async def test_load_reads_how_an_answer_ended(
+    door: str, said: list[Any], ending: str, cause: str, tmp_path: Path
+) -> None:
+    """By every door, from the facts that the gateway adds to the protocol."""
+    async with scripted_gateway(tmp_path) as gateway:
+        gateway.gpt.enqueue(*said)
+        chat = await ask(gateway.running.port, "gpt", DOORS[door])
+    assert (chat.ending, chat.cause) == (ending, cause)
+    has_content = not isinstance(said[0], GatewayError)
+    assert (chat.first_content_at is not None) is has_content
+    assert (chat.model, chat.attempts) == (("luna", 1) if ending == "end" else (None, 0))
 
 
 def test_requests_are_the_same_in_every_run() -> None:
