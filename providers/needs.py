@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Literal
 
 from models import AnswerOptions, GatewayError, JsonObject, JsonSchema, NamedTool
 from providers.capabilities import Capability
 from providers.schemas.adapt import ANTHROPIC, adapt_output
+from streams.off_loop import call_off_loop
+
+_LONG_SCHEMA = 2**13  # bytes, each of which takes two microseconds
 
 # Fields of Capability.
 Need = Literal["tools", "forced_choice", "schema", "open_schema", "json_object", "images"]
@@ -22,6 +26,13 @@ _FIELDS: Mapping[Need, tuple[str, str]] = {
     "json_object": ("response_format", "the response_format json_object"),
     "images": ("messages", "images in messages"),
 }
+
+
+async def prepare_needs(options: AnswerOptions) -> None:
+    """Look at a long schema in the thread, so that `find_needs` knows what came of that."""
+    output = options.output
+    if isinstance(output, JsonSchema) and len(memoryview(output.schema)) > _LONG_SCHEMA:
+        await call_off_loop(partial(adapt_output, output, ANTHROPIC))
 
 
 def find_needs(options: AnswerOptions, *, has_calls: bool, has_images: bool) -> Needs:

@@ -24,10 +24,10 @@ from models import (
 )
 
 # A chat is large from here on, in bytes. Reading a part costs as much as so many bytes, and a byte
-# of a schema as much as eight others.
+# of a schema as much as 32 others.
 _LARGE = 2**18
 _PART_WEIGHT = 2**8
-_SCHEMA_WEIGHT = 2**3
+_SCHEMA_WEIGHT = 2**5
 
 
 class PromptBudget:

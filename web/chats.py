@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from configuration import Settings
-from models import ChatIdentity, Event, GatewayError, Restart, Start, ToolCall, Turn
+from models import NO_OPTIONS, ChatIdentity, Event, GatewayError, Restart, Start, ToolCall, Turn
 from providers.model_names import AskedModel
+from providers.needs import prepare_needs
 from settings.options import LimitOptions
 from telemetry.log_line import conversation_id_context, request_id_context
 from web.bodies import read_body
@@ -104,7 +105,10 @@ async def read_chat(door: Door, request: Request, services: Services) -> DoorReq
         check_arguments(asked.chat.turns, settings)
         return asked
 
-    return await read_body(request, settings, services.bodies, read)
+    asked = await read_body(request, settings, services.bodies, read)
+    if asked.chat.options is not NO_OPTIONS:
+        await prepare_needs(asked.chat.options)
+    return asked
 
 
 def check_arguments(turns: Iterable[Turn], limits: LimitOptions) -> None:

@@ -263,9 +263,9 @@ WEIGHTS = {
     "texts": (ask(*["x" * 200_000] * 2), True),
     "parts": (ask(*["x"] * 500), False),
     "many parts": (ask(*["x"] * 2_000), True),
-    "a schema": (asking(tools=(Tool("f", schema(20_000)),)), False),
-    "schemas": (asking(tools=(Tool("f", schema(20_000)), Tool("g", schema(20_000)))), True),
-    "a large schema of the answer": (asking(output=JsonSchema("a", schema(40_000))), True),
+    "a schema": (asking(tools=(Tool("f", schema(5_000)),)), False),
+    "schemas": (asking(tools=(Tool("f", schema(5_000)), Tool("g", schema(5_000)))), True),
+    "a large schema of the answer": (asking(output=JsonSchema("a", schema(10_000))), True),
 }
 
 
