@@ -158,7 +158,7 @@ class RunningChat:
         self.state = ChatState.ASKING
         link = self._chain.links[self._place]
         make = partial(self._make_prompt, link)
-        provider, asked = await call_off_loop(make, is_long=self.kept.is_large)
+        provider, asked = await call_off_loop(make) if self.kept.is_large else make()
         is_last = self._place >= self._chain.last_place
         attempt = Attempt(
             provider,

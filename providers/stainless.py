@@ -153,7 +153,7 @@ class StainlessProvider(BaseProvider):
                 body = {name: value for name, value in body.items() if name in fields}
             return body, msgspec.json.encode(body)
 
-        return await call_off_loop(make, is_long=prompt.is_large)
+        return await call_off_loop(make) if prompt.is_large else make()
 
     def _options_of(self, body: Mapping[str, object]) -> dict[str, Any]:
         """The options of a request with this body."""
