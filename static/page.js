@@ -265,6 +265,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) library.save();
   else desk.markSeen();
 });
+addEventListener("beforeunload", () => chats.prepareToLeave());
 addEventListener("pagehide", () => {
   chats.leave();
   library.save();

@@ -83,20 +83,23 @@ const APPLY = {
     requestId: error.request_id ?? answer.requestId,
   }),
 
-  cut: (answer) => ({ ...answer, state: "cut" }),
+  cut: (answer) => cutAnswer(answer),
 };
+
+/** The answer whose stream has stopped before its end. */
+export const cutAnswer = (answer) => ({ ...answer, state: "cut" });
 
 /** The answer whose stream could not be read to its end: the reader stopped it, or reading it failed. */
 export function endAnswer(answer, failure) {
   if (failure.name === "AbortError") return { ...answer, state: "stopped" };
-  if (answer.state === "streaming") return { ...answer, state: "cut" };
+  if (answer.state === "streaming") return cutAnswer(answer);
   const error =
     failure instanceof TypeError ? { code: "unreachable" } : { code: "unreadable", message: String(failure) };
   return applyEvent(answer, { type: "error", error });
 }
 
 /** An answer that is open, but that no tab of the browser is receiving, will not go on. */
-export const asLeft = (answer) => (isOpen(answer) ? { ...answer, state: "cut" } : answer);
+export const asLeft = (answer) => (isOpen(answer) ? cutAnswer(answer) : answer);
 
 /** Whether asking for the rest makes sense: it began, and is not said to be whole. */
 export function canContinue({ state, text, end }) {

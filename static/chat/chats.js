@@ -1,7 +1,7 @@
 // The chats under way: asks for answers, stops them, and lets the other tabs know. One a conversation, several at
 // once.
 
-import { applyEvent, endAnswer, isOpen, newAnswer } from "./answer.js";
+import { applyEvent, cutAnswer, endAnswer, isOpen, newAnswer } from "./answer.js";
 import { addAnswer, changeAnswer } from "./conversation.js";
 import { chat } from "./gateway.js";
 import { makeId } from "./ids.js";
@@ -10,6 +10,7 @@ import { lessAfter, makeRequest } from "./request.js";
 const FRAME_MILLISECONDS = 16; // an answer is shown at most once in that time
 const POST_MILLISECONDS = 250; // and another tab that shows it, too, hears of it once in that time
 const ASK_MILLISECONDS = 5_000; // so often a tab that receives an answer is asked whether it still does
+const LEAVING_MILLISECONDS = 3_000; // in which a stream breaks because the page is being left
 const PATIENCE = 3; // questions without a reply, until it is taken to be gone
 
 export class Chats {
@@ -20,6 +21,7 @@ export class Chats {
   #here = new Map(); // a conversation's id → the chat that this tab receives
   #elsewhere = new Map(); // a conversation's id → an answer that another tab receives, and how often it did not reply
   #asking = null;
+  #leavingSince = -Infinity;
 
   /** `limits()` are those of the gateway, null if unknown; `onChange(id)` is called when a chat begins or ends. */
   constructor({ library, tabs, limits, onChange }) {
@@ -62,6 +64,13 @@ export class Chats {
     const running = this.#here.get(id);
     running?.stopper.abort();
     await running?.over;
+  }
+
+  /**
+   * The page may be about to be left. Firefox then breaks the streams before it is gone: that is no failure of theirs.
+   */
+  prepareToLeave() {
+    this.#leavingSince = Date.now();
   }
 
   /** The other tabs need not wait for what this one was receiving. */
@@ -115,7 +124,7 @@ export class Chats {
     let answer = begun;
     for (;;) {
       const step = await events.next().catch((failure) => ({ failure }));
-      if (step.failure && isOpen(answer)) answer = endAnswer(answer, step.failure);
+      if (step.failure && isOpen(answer)) answer = this.#isLeaving ? cutAnswer(answer) : endAnswer(answer, step.failure);
       if (step.failure || step.done) break;
       answer = applyEvent(answer, step.value);
       this.#nameConversation(conversationId, step.value.conversation_id);
@@ -123,6 +132,10 @@ export class Chats {
     }
     screen.cancel();
     return answer;
+  }
+
+  get #isLeaving() {
+    return Date.now() - this.#leavingSince < LEAVING_MILLISECONDS;
   }
 
   #nameConversation(id, conversationId) {

@@ -111,7 +111,9 @@ export class Composer {
         this.focus();
       });
     }
-    this.#area.addEventListener("paste", (event) => this.#takeFiles(event, event.clipboardData));
+    this.#area.addEventListener("paste", (event) => {
+      if (!hasWords(event.clipboardData)) this.#takeFiles(event, event.clipboardData);
+    });
     document.addEventListener("dragover", (event) => this.#showDrop(event, true));
     document.addEventListener("dragleave", (event) => this.#showDrop(event, event.relatedTarget !== null));
     document.addEventListener("drop", (event) => {
@@ -142,3 +144,6 @@ export class Composer {
     await this.#images.attach(files.filter((_, index) => !texts[index]));
   }
 }
+
+/** Cells of a table and parts of a document come with a picture of themselves: the words are meant. */
+const hasWords = ({ types }) => types.includes("text/plain") && types.includes("text/html");

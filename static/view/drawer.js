@@ -1,14 +1,16 @@
 // Where the list of conversations is: beside the chat, or on a phone over it.
 
-import { find } from "./elements.js";
+import { find, isDialogOpen } from "./elements.js";
+import { isOfInputMethod } from "./text_area.js";
 
 const narrow = matchMedia("(max-width: 48rem)");
 
 export function startDrawer() {
   find("menu").addEventListener("click", toggleDrawer);
   find("backdrop").addEventListener("click", closeOnPhone);
-  find("sidebar").addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && closeOnPhone()) event.preventDefault(); // it stops no answer, too
+  document.addEventListener("keydown", (event) => {
+    const isMeant = event.key === "Escape" && !isOfInputMethod(event) && !isDialogOpen();
+    if (isMeant && closeOnPhone()) event.preventDefault(); // it stops no answer, too
   });
   narrow.addEventListener("change", () => set(!narrow.matches));
   set(!narrow.matches);

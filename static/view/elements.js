@@ -35,3 +35,6 @@ export function iconButton(name, label, onclick, attributes = {}) {
 }
 
 export const find = (id) => document.getElementById(id);
+
+/** Whether a dialog or a menu is open, which the keys are for. */
+export const isDialogOpen = () => document.querySelector("dialog[open], [popover]:popover-open") !== null;

@@ -1,11 +1,11 @@
 // The keys of the page; the dialog in index.html lists them.
 
+import { isDialogOpen } from "./elements.js";
 import { isOfInputMethod } from "./text_area.js";
 
 const isTyping = ({ target }) => target.matches("input, textarea, select");
 /** A place to write other than the question: what Esc does there, it does there alone. */
 const isElsewhere = ({ target }) => isTyping({ target }) && target.id !== "question";
-const isDialogOpen = () => document.querySelector("dialog[open], [popover]:popover-open") !== null;
 
 /** `actions` are `newChat()`, `stop()`, `focusQuestion()`, `showKeys()`, `toggleList()`. */
 export function listenForKeys(actions) {

@@ -16,12 +16,13 @@ export function showVersions(place, { ids, index }, { onChoose, onCompare = null
     return button;
   };
   const focused = place.querySelector(":focus")?.className;
-  place.replaceChildren(
+  const parts = [
     step("previous", "versions.previous", -1),
     make("span", { class: "position" }, say("versions.position", { number: index + 1, count: ids.length })),
     step("next", "versions.next", 1),
     onCompare && make("button", { type: "button", class: "quiet compare", onclick: onCompare }, say("versions.compare")),
-  );
+  ];
+  place.replaceChildren(...parts.filter(Boolean));
   if (focused) focusVersions(place, focused);
 }
 

@@ -107,6 +107,7 @@ async def start_anew(chat: ChatPage) -> None:
 async def open_settings(chat: ChatPage) -> None:
     """What can be chosen."""
     await chat.page.click("#show-settings")
+    await chat.page.locator("#settings[open]").wait_for()
 
 
 async def go_offline(chat: ChatPage) -> None:
@@ -172,16 +173,16 @@ async def take(browser: Browser, name: str) -> None:
             await chat.page.screenshot(path=FOLDER / f"{name}.png", animations="disabled")
 
 
-async def take_all() -> None:
-    """All of them."""
+async def take_all(names: list[str]) -> None:
+    """These of them, or all."""
     FOLDER.mkdir(exist_ok=True)
     async with open_browser() as browser:
-        for name in PICTURES:
+        for name in names or PICTURES:
             await take(browser, name)
             print(FOLDER / f"{name}.png")
 
 
 if __name__ == "__main__":
     with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
-        asyncio.run(take_all())
+        asyncio.run(take_all(sys.argv[1:]))
     sys.exit(0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from configuration import GatewayKey
-from models import GatewayError, Image, Text
+from models import GatewayError, Image, Reasoning, Text
 from simulator import Scripted, Thought
 from tests.clients.page_browser import VENDORS, chat_page, demo_gateway, simulated_page
 from tests.gateways.scripted import answer, scripted_gateway, silence
@@ -326,6 +326,24 @@ async def test_thinking_is_folded_away(browser: Browser, tmp_path: Path) -> None
         assert not await shown.locator(".thoughts").is_visible()
         await shown.locator("summary").click()
         assert await shown.locator(".thoughts").inner_text() == "Let me see. Yes."
+
+
+async def test_thinking_says_for_how_long(browser: Browser, tmp_path: Path) -> None:
+    """Each second while the model thinks, and then how long it was."""
+    gate = asyncio.Event()
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url, locale="en") as chat,
+    ):
+        await chat.page.clock.install()
+        gateway.gpt.enqueue([Reasoning("Let me see. ")], gate.wait, *answer("It is"))
+        await chat.ask("Is it?")
+        words = chat.last_answer.locator(".thinking summary")
+        await words.get_by_text("Thinking …").wait_for()
+        await chat.page.clock.fast_forward(30_000)
+        await words.get_by_text(re.compile(r"Thinking … 3\d seconds")).wait_for()
+        gate.set()
+        await words.get_by_text(re.compile(r"Thought for \d\d seconds")).wait_for()
 
 
 async def test_images_are_attached(browser: Browser, tmp_path: Path) -> None:

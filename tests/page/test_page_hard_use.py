@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -29,17 +29,6 @@ OVERLAP = """() => {
     const box = (id) => document.getElementById(id).getBoundingClientRect();
     const [thread, ask] = [box("thread"), box("ask")];
     return { seen: thread.height, overlap: thread.bottom - ask.top, below: ask.bottom - innerHeight };
-}"""
-SMALL_TARGETS = """() => {
-    const small = [];
-    const all = document.querySelectorAll("button, select, summary, input:not([type=radio], [type=checkbox])");
-    for (const element of all) {
-        if (!element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
-        const { width, height } = element.getBoundingClientRect();
-        if (Math.round(width) < 44 || Math.round(height) < 44)
-            small.push(`${element.id || element.ariaLabel || element.textContent}: ${width} x ${height}`);
-    }
-    return small;
 }"""
 SCROLL = """() => {
     for (const element of [document.scrollingElement, document.body, document.getElementById("content")]) {
@@ -69,32 +58,6 @@ async def test_double_click_on_send_sends_once(browser: Browser, tmp_path: Path)
         assert await chat.answers.count() == 1
         assert len(gateway.gpt.history) == 1
         assert await chat.status() == "The answer is complete"
-
-
-@pytest.mark.parametrize(
-    "event", [{"key": "Enter", "isComposing": True}, {"key": "Enter", "keyCode": 229}], ids=str
-)
-async def test_enter_of_an_input_method_sends_nothing(
-    browser: Browser, tmp_path: Path, event: dict[str, Any]
-) -> None:
-    """In the order of Chromium and Firefox, which end the word after the key, and of Safari, which ends it before."""
-    async with (
-        scripted_gateway(tmp_path) as gateway,
-        chat_page(browser, gateway.running.url) as chat,
-    ):
-        area = chat.page.locator("#question")
-        await area.fill("こん")
-        await area.dispatch_event("keydown", event)
-        assert await area.input_value() == "こん"
-        gateway.gpt.enqueue(*answer("One"))
-        await chat.ask_and_wait("First?")
-        await chat.page.locator("article.question").hover()
-        await chat.page.get_by_role("button", name="Edit question").click()
-        edited = chat.page.get_by_role("textbox", name="Edit question")
-        await edited.dispatch_event("keydown", event)
-        await edited.dispatch_event("keydown", event | {"key": "Escape"})
-        assert await edited.is_visible()
-        assert len(gateway.gpt.history) == 1
 
 
 async def test_escape_elsewhere_stops_no_answer(browser: Browser, tmp_path: Path) -> None:
@@ -325,27 +288,6 @@ async def test_composer_covers_nothing_at_400_percent(browser: Browser, tmp_path
             assert found["below"] <= 1
             assert found["seen"] >= 100, found
         assert await chat.page.evaluate("document.documentElement.scrollWidth") <= 320
-
-
-async def test_finger_has_room(browser: Browser, tmp_path: Path) -> None:
-    """All that can be touched on a phone is at least 44 pixels wide and high."""
-    async with (
-        scripted_gateway(tmp_path) as gateway,
-        chat_page(browser, gateway.running.url, **PHONE) as chat,
-    ):
-        assert await chat.page.evaluate(SMALL_TARGETS) == []
-        gateway.gpt.enqueue(*answer("```python\nx = 1\n```"))
-        await chat.ask_and_wait("Hello?")
-        await chat.last_answer.get_by_label("About this answer").click()
-        gateway.gpt.enqueue(GatewayError("content_filtered"))
-        await chat.ask_and_wait("And this?")
-        assert await chat.page.evaluate(SMALL_TARGETS) == []
-        await chat.page.click("#menu")
-        await chat.page.get_by_label("More for Hello?").click()
-        assert await chat.page.evaluate(SMALL_TARGETS) == []
-        await chat.page.keyboard.press("Escape")
-        await chat.page.click("#show-settings")
-        assert await chat.page.evaluate(SMALL_TARGETS) == []
 
 
 async def test_right_to_left_list_keeps_its_numbers(browser: Browser, tmp_path: Path) -> None:

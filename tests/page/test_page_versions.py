@@ -91,7 +91,9 @@ async def test_edit_keeps_the_former_question(browser: Browser, tmp_path: Path) 
         await chat.ask_and_wait("Cats?")
         await edit(chat, 0, "Dogs?")
         await chat.last_answer.get_by_text("Of dogs").wait_for()
-        await chat.page.locator("article.question").get_by_label("Previous version").click()
+        versions = chat.page.locator("article.question .versions")
+        assert await versions.inner_text() == "2/2"
+        await versions.get_by_label("Previous version").click()
         await chat.last_answer.get_by_text("Of cats").wait_for()
         await chat.ask_and_wait("And?")
         assert await shown(chat) == ["Cats?", "Of cats", "And?", "More of cats"]

@@ -127,6 +127,23 @@ test("a stopped answer keeps what came", async () => {
   assert.deepEqual([(await over).state, answerOf(tab).text, asked[0].isClosed], ["stopped", "Once", true]);
 });
 
+test("a request that breaks as the page is left is cut, and later one that breaks has failed", async () => {
+  for (const [pause, state] of [
+    [100, "cut"],
+    [5_000, "failed"],
+  ]) {
+    const tab = await new World().open();
+    tab.library.add(begin());
+    let breakDown;
+    globalThis.fetch = () => new Promise((_, reject) => (breakDown = reject));
+    const over = tab.chats.ask("c-1", "q1", { provider: "gpt" });
+    tab.chats.prepareToLeave();
+    mock.timers.tick(pause);
+    breakDown(new TypeError("NetworkError when attempting to fetch resource."));
+    assert.equal((await over).state, state);
+  }
+});
+
 test("what is too much is asked for again with less, until it is taken", async () => {
   const tab = await new World().open();
   tab.library.add(begin(5));
