@@ -19,7 +19,7 @@ from settings import conflicts
 from settings.conflicts import Conflict
 from settings.gateway_keys import GatewayKey
 from settings.model_aliases import ModelAlias
-from settings.options import OptionGroups
+from settings.options import OptionGroups, dependent_defaults
 from settings.providers import (
     ProviderRow,
     ProviderSettings,
@@ -241,15 +241,13 @@ def _build(values: Mapping[str, Any], notes: SourceNotes) -> Settings:
         for option in GatewayOptions.model_fields
         if option.upper() in values
     }
-    options.setdefault(
-        "sentry_debug_route", str(options.get("sentry_environment")).lower() != "production"
-    )
     vendors = {}
     for row in _PROVIDER_ROWS:
         variables = PROVIDER_SETTINGS[row.name].items()
         written = {option: values[name] for option, name in variables if name in values}
         vendors[row.name] = row.defaults | written
-    return Settings.model_validate({**options, **dict(notes), "vendors": vendors})
+    chosen = {**dependent_defaults(options), **options}
+    return Settings.model_validate({**chosen, **dict(notes), "vendors": vendors})
 
 
 def _describe(finding: Any) -> tuple[str, str]:

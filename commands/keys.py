@@ -57,9 +57,11 @@ def list_keys() -> Iterator[str]:
     if not keys:
         yield "no keys: GATEWAY_API_KEYS and KEYS_FILE are empty"
         return
-    used = last_uses(settings.log_dir)
+    folder = settings.log_folder
+    used = last_uses(folder) if folder else {}
+    unused = "never" if folder else "unknown, without log files"
     for key in keys:
-        yield f"{key.name}  {'; '.join(key_facts(key))}; last used {used.get(key.name, 'never')}"
+        yield f"{key.name}  {'; '.join(key_facts(key))}; last used {used.get(key.name, unused)}"
 
 
 def key_facts(key: GatewayKey) -> Iterator[str]:
@@ -83,10 +85,10 @@ def key_facts(key: GatewayKey) -> Iterator[str]:
         yield "deep health"
 
 
-def last_uses(log_dir: Path) -> dict[str, str]:
+def last_uses(folder: Path) -> dict[str, str]:
     """When each key was used last, by the lines of the audit log that are still there."""
     found: dict[str, str] = {}
-    for file in log_dir.glob("audit.log*"):
+    for file in folder.glob("audit.log*"):
         with file.open(encoding="utf-8", errors="replace") as lines:
             for name, time in uses_in(lines):
                 found[name] = max(time, found.get(name, ""))

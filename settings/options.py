@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -32,6 +33,7 @@ from settings.values import (
     UpperCase,
 )
 
+STANDARD_OUTPUT = Path("-")
 OpenAIApi = Annotated[Literal["auto", "responses", "chat"], LowerCase]
 
 
@@ -99,7 +101,7 @@ class LogOptions(Options):
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], UpperCase] = (
         "INFO"
     )
-    log_dir: Path = Path("logs")  # or -
+    log_dir: Path = Path("logs")
     log_format: Annotated[Literal["console", "json"], LowerCase] = "console"
     log_max_bytes: Annotated[int, Field(ge=1024, le=2**40)] = 10_000_000
     log_backup_count: Annotated[int, Field(ge=0, le=1000)] = 5
@@ -108,7 +110,7 @@ class LogOptions(Options):
     @property
     def log_folder(self) -> Path | None:
         """The folder of the log files; None if all lines go to standard output."""
-        return None if str(self.log_dir) == "-" else self.log_dir
+        return None if self.log_dir == STANDARD_OUTPUT else self.log_dir
 
 
 class MetricsOptions(Options):
@@ -191,3 +193,13 @@ class OptionGroups(
     def is_demo_mode(self, *, has_vendor: bool) -> bool:
         """Whether a simulator answers instead of the vendors."""
         return self.demo == "on" or (self.demo == "auto" and self.is_on_loopback and not has_vendor)
+
+
+def dependent_defaults(written: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults that depend on other variables. `written` has the variables that are set."""
+    environment = str(written.get("sentry_environment"))
+    defaults: dict[str, Any] = {"sentry_debug_route": environment.lower() != "production"}
+    if str(written.get("log_dir")) == str(STANDARD_OUTPUT):
+        # What reads it keeps it elsewhere: questions and answers only if asked for.
+        defaults["conversation_log"] = "metadata"
+    return defaults

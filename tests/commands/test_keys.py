@@ -71,6 +71,15 @@ def test_list_has_what_each_key_may_and_its_last_use(
     assert SHA not in out
 
 
+def test_list_does_not_say_never_without_log_files(
+    capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With LOG_DIR=- the uses are in no file of the gateway."""
+    (folder / "keys.toml").write_text(f'[keys.phone]\nsha256 = "{SHA}"\n')
+    monkeypatch.setenv("LOG_DIR", "-")
+    assert run(capsys, "list")[1].endswith("; last used unknown, without log files\n")
+
+
 def test_check_finds_what_is_wrong(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """Of KEYS_FILE, or of another file before it is put there."""
     file, other = folder / "keys.toml", folder / "next.toml"

@@ -124,6 +124,7 @@ async def test_standard_output_of_two_workers_has_whole_lines(tmp_path: Path) ->
                 writer.fileno(),
                 log_dir="-",
                 log_format="json",
+                conversation_log="full",
                 workers=2,
                 drain_grace_seconds=0,
                 **groq_at(simulator),
