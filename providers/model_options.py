@@ -88,9 +88,14 @@ class ModelOptions:
             reduced.add("max_tokens")
         if len(self._kept_stops()) != len(asked.stop):
             reduced.add("stop")
-        if asked.effort is not None and self._wanted_effort != asked.effort:
+        if asked.effort is not None and not self._makes_effort(asked.effort.lower()):
             reduced.add("reasoning_effort")
         return reduced
+
+    def _makes_effort(self, word: str) -> bool:
+        """Whether the model makes just this effort. One that takes none makes none."""
+        sent = self._effort.lower() if self._effort else None
+        return word in (sent, "off") or (word == "none" and self.capability.effort == ())
 
     def _kept_stops(self) -> list[str]:
         limit = None if self.capability.stop is True else int(self.capability.stop)

@@ -11,7 +11,7 @@ from models import NO_OPTIONS, AnswerOptions, GatewayError, Prompt, Text, Turn
 from providers.capabilities import load_capabilities
 from providers.model_options import NOT_TAKEN, ModelOptions
 from providers.refusals import RefusedParameterError, VendorRefusalError
-from providers.schemas.adapt import Dialect, dropped_strict
+from providers.schemas.adapt import Dialect, dropped_fields
 from telemetry.error_reporting import report_misconfiguration
 
 _logger = logging.getLogger("gateway.providers")
@@ -132,7 +132,7 @@ class RequestParameters:
         dropped |= asked.left_out & {SYSTEM_ROLE}
         names = {self.client_names.get(name, name) for name in dropped} | options.reduced
         if self.dialect and (asked.options.tools or asked.options.output):
-            names.update(dropped_strict(asked.options, self.dialect))
+            names.update(dropped_fields(asked.options, self.dialect))
         return tuple(sorted(names))
 
     def forget_options(self, model: str) -> None:

@@ -55,9 +55,10 @@ class Dialect(NamedTuple):
     root_unions: bool = True  # of parameters
     reference_siblings: frozenset[str] | None = None  # None: any
     enforces_output: bool = False  # whatever the client says
+    describes_output: bool = False  # there is a field for the description beside its schema
 
 
-OPENAI = Dialect(OPENAI_SUBSET, root={"type": "object", "properties": {}})
+OPENAI = Dialect(OPENAI_SUBSET, root={"type": "object", "properties": {}}, describes_output=True)
 GROQ = OPENAI._replace(subset=GROQ_SUBSET)
 ANTHROPIC = Dialect(
     ANTHROPIC_SUBSET,
@@ -124,11 +125,13 @@ def adapt_parameters(
     return adapted
 
 
-def dropped_strict(options: AnswerOptions, dialect: Dialect) -> list[str]:
-    """The client's fields that ask for strict, which is not sent."""
+def dropped_fields(options: AnswerOptions, dialect: Dialect) -> list[str]:
+    """The client's fields about schemas that are not sent."""
     output = options.output
     answer = adapt_output(output, dialect) if isinstance(output, JsonSchema) else None
     names = ["response_format.json_schema.strict"] if answer and answer.is_lost else []
+    if isinstance(output, JsonSchema) and output.description and not dialect.describes_output:
+        names.append("response_format.json_schema.description")
     tools = adapt_parameters(options.tools, dialect, answer)
     return names + [f"tools.{place}.strict" for place, tool in enumerate(tools) if tool.is_lost]
 

@@ -13,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configuration import PROVIDER_SETTINGS, VALID_PROVIDERS, load_settings
-from models import NO_OPTIONS, AnswerOptions, GatewayError, JsonObject, Prompt, Text, Tool, Turn
+from models import (
+    NO_OPTIONS,
+    AnswerOptions,
+    GatewayError,
+    JsonObject,
+    JsonSchema,
+    Prompt,
+    Text,
+    Tool,
+    Turn,
+)
 from providers.base import BaseProvider
 from providers.capabilities import Capabilities, Capability, load_capabilities
 from providers.errors import vendor_error
@@ -125,8 +135,9 @@ def test_refused_value_is_never_sent_and_nothing_asked_is_lost(
     }
     for field, value in fields.items():
         assert value is None or field in dropped or sent[field] == value, field
-    if asked.effort and asked.effort.lower() not in ("off", "none"):
-        assert "reasoning_effort" in sent or "reasoning_effort" in dropped
+    word = asked.effort.lower() if asked.effort else "off"
+    made = str(sent.get("reasoning_effort", "none" if row.effort == () else None)).lower()
+    assert word == "off" or (word == made) != ("reasoning_effort" in dropped)
     if asked.tools and asked.parallel is False and name != "claude":  # there it is a tool_choice
         is_off = sent.get("parallel_tool_calls") is False
         assert is_off != ("parallel_tool_calls" in dropped)
@@ -343,3 +354,22 @@ def test_options_are_those_of_the_contract() -> None:
     needs = {"tools", "tool_choice", "output"}
     sent = {"parallel", "max_tokens", "temperature", "top_p", "stop", "seed", "effort"}
     assert set(AnswerOptions.__struct_fields__) == needs | sent
+
+
+@pytest.mark.parametrize(
+    ("name", "is_sent"), [("gpt", True), ("groq", True), ("claude", False), ("gemini", False)]
+)
+def test_description_of_the_answers_schema_is_sent_or_reported(
+    providers: Mapping[str, BaseProvider], name: str, *, is_sent: bool
+) -> None:
+    """Two vendors have no field for it, and the schema stays as the client wrote it."""
+    schema = msgspec.Raw(b'{"type":"object","properties":{},"additionalProperties":false}')
+    for description, dropped in (
+        ("A sum.", () if is_sent else ("response_format.json_schema.description",)),
+        (None, ()),
+    ):
+        output = JsonSchema("s", schema, description)
+        prompt = Prompt("", (Turn("user", (Text("Add."),)),), AnswerOptions(output=output))
+        body: dict[str, Any] = providers[name].body(prompt, "any")  # type: ignore[attr-defined]
+        assert (b"A sum." in msgspec.json.encode(body)) is bool(is_sent and description)
+        assert providers[name].dropped_params(prompt, "any") == dropped
