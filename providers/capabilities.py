@@ -50,6 +50,8 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     open_schema: bool = True
     schema: bool = True
     json_object: bool = True
+    format_with_tools: bool = True
+    format_with_forced_choice: bool = True
     images: bool = True
     binds_thinking: bool = False
 

@@ -14,7 +14,16 @@ from streams.off_loop import call_off_loop
 _LONG_SCHEMA = 2**13  # bytes, each of which takes two microseconds
 
 # Fields of Capability.
-Need = Literal["tools", "forced_choice", "schema", "open_schema", "json_object", "images"]
+Need = Literal[
+    "tools",
+    "forced_choice",
+    "schema",
+    "open_schema",
+    "json_object",
+    "format_with_tools",
+    "format_with_forced_choice",
+    "images",
+]
 Needs = frozenset[Need]
 
 # The client's field, and what it asks for.
@@ -24,6 +33,11 @@ _FIELDS: Mapping[Need, tuple[str, str]] = {
     "schema": ("response_format", "a response_format with a JSON schema"),
     "open_schema": ("response_format", "a JSON schema that a strict mode cannot express"),
     "json_object": ("response_format", "the response_format json_object"),
+    "format_with_tools": ("response_format", "a response_format beside tools"),
+    "format_with_forced_choice": (
+        "response_format",
+        "a response_format beside a tool_choice that requires a call",
+    ),
     "images": ("messages", "images in messages"),
 }
 
@@ -38,13 +52,16 @@ async def prepare_needs(options: AnswerOptions) -> None:
 def find_needs(options: AnswerOptions, *, has_calls: bool, has_images: bool) -> Needs:
     """The needs of a chat. `has_calls` and `has_images` are of its messages."""
     choice, output = options.tool_choice, options.output
+    is_forced = choice == "required" or isinstance(choice, NamedTool)
     found: dict[Need, bool] = {
         "tools": has_calls or bool(options.tools),
-        "forced_choice": choice == "required" or isinstance(choice, NamedTool),
+        "forced_choice": is_forced,
         "schema": isinstance(output, JsonSchema),
         # The only vendor that enforces a schema whatever the client says, and refuses others.
         "open_schema": isinstance(output, JsonSchema) and adapt_output(output, ANTHROPIC).is_lost,
         "json_object": isinstance(output, JsonObject),
+        "format_with_tools": output is not None and bool(options.tools),
+        "format_with_forced_choice": output is not None and is_forced,
         "images": has_images,
     }
     return frozenset(need for need, is_needed in found.items() if is_needed)

@@ -32,4 +32,7 @@ def refuse_groq(body: dict[str, Any], rules: Rules) -> Iterator[Refused]:
         message = "This model does not support response format `json_schema`. See supported models "
         message += "at https://console.groq.com/docs/structured-outputs#supported-models"
         yield Refused(message, {"param": "response_format"})
+    kind = (body.get("response_format") or {}).get("type", "text")
+    if body.get("tools") and kind != "text" and not rules.tools_with_json:
+        yield Refused("json mode cannot be combined with tool/function calling")
     yield from refuse_output(body, rules)

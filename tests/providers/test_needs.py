@@ -65,6 +65,17 @@ def lacks(provider: ScriptedProvider, **rows: list[Need]) -> None:
         (AnswerOptions(tools=TOOLS, tool_choice=NamedTool("add")), {"tools", "forced_choice"}),
         (AnswerOptions(output=JsonObject()), {"json_object"}),
         (AnswerOptions(output=JsonSchema("x", CLOSED)), {"schema"}),
+        (
+            AnswerOptions(output=JsonObject(), tools=TOOLS),
+            {"json_object", "tools", "format_with_tools"},
+        ),
+        (
+            AnswerOptions(output=JsonObject(), tools=TOOLS, tool_choice="required"),
+            {
+                *("json_object", "tools", "forced_choice"),
+                *("format_with_tools", "format_with_forced_choice"),
+            },
+        ),
     ],
 )
 def test_needs_are_what_cannot_be_left_out(options: AnswerOptions, needs: set[str]) -> None:
@@ -97,6 +108,11 @@ CASES: dict[str, tuple[Chat, Need]] = {
     "a schema": (chat(output=JsonSchema("x", CLOSED)), "schema"),
     "an open schema": (chat(output=JsonSchema("x", RAW)), "open_schema"),
     "an object": (chat(output=JsonObject()), "json_object"),
+    "an object beside tools": (chat(output=JsonObject(), tools=TOOLS), "format_with_tools"),
+    "a schema beside a forced call": (
+        chat(output=JsonSchema("x", CLOSED), tools=TOOLS, tool_choice="required"),
+        "format_with_forced_choice",
+    ),
     "an image": (chat(PICTURE), "images"),
 }
 
@@ -200,3 +216,24 @@ def test_schema_that_claude_would_refuse_needs_another_model() -> None:
     ]
     assert found == [{"schema"}, {"schema", "open_schema"}]
     assert not load_capabilities("claude", None).of("claude-haiku-5-5").open_schema
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "lacking"),
+    [
+        ("gemini", "gemini-2.5-flash", {"format_with_tools", "format_with_forced_choice"}),
+        ("gemini", "gemini-3.8-flash", {"format_with_forced_choice"}),
+        ("groq", "openai/gpt-oss-120b", {"format_with_tools"}),
+        ("gpt", "gpt-6-luna", set()),
+        ("claude", "claude-haiku-5-5", set()),
+        ("local", "any", set()),
+    ],
+)
+def test_format_beside_tools_needs_a_model_that_takes_both(
+    provider: str, model: str, lacking: set[str]
+) -> None:
+    """The vendor would refuse the chat; each of them alone is accepted."""
+    row = load_capabilities(provider, None).of(model)
+    asked = AnswerOptions(output=JsonSchema("x", CLOSED), tools=TOOLS, tool_choice=NamedTool("add"))
+    needs = find_needs(asked, has_calls=False, has_images=False)
+    assert set(find_unmet(needs, row)) == lacking

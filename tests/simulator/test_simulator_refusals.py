@@ -158,6 +158,9 @@ def test_openai_refuses_responses(model: str, body: dict[str, Any], words: str |
         ("any", {"stop": ["a", "b", "c", "d", "e"]}, "maximum number of items is 4"),
         ("qwen/qwen3-32b", {"response_format": {"type": "json_schema"}}, "does not support response format"),
         ("any", OBJECT, "must contain the word 'json'"),
+        ("openai/gpt-oss-120b", {"response_format": {"type": "json_schema"}, "tools": [TOOL]},
+         "json mode cannot be combined with tool/function calling"),
+        ("openai/gpt-oss-120b", {"tools": [TOOL]}, None),
     ],
 )  # fmt: skip
 def test_groq_refuses(model: str, body: dict[str, Any], words: str | None) -> None:
