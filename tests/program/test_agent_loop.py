@@ -13,6 +13,7 @@ from configuration import load_settings
 from simulator import SIMULATED_KEY, Demo, Error, Simulator
 from tests.clients.plain_http import make_client
 from tests.clients.simple_client import read_events
+from tests.exhaustive import exhaustive
 from tests.gateways.loopback import running_gateway
 
 if TYPE_CHECKING:
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
 
     import httpx
 
-PREFIXES = {"gpt": "openai", "claude": "anthropic", "gemini": "gemini", "groq": "groq"}
+PREFIXES = {
+    "gpt": "openai",
+    "claude": "anthropic",
+    "gemini": "gemini",
+    "groq": "groq",
+    "local": "local",
+}
+PAIRS = [*permutations(PREFIXES, 2)]
+OF_LOCAL = [pair for pair in PAIRS if "local" in pair]  # which speaks as groq does
 CITIES = ("Rome", "Oslo", "Lima", "Cairo", "Delhi", "Quito", "Paris", "Tokyo", "Accra", "Sofia")
 WEATHER = {
     "name": "get_weather",
@@ -56,6 +65,7 @@ async def open_world(folder: Path, **variables: Any) -> AsyncIterator[World]:
         for name, prefix in PREFIXES.items():
             variables[f"{prefix}_api_key"] = SIMULATED_KEY
             variables[f"{prefix}_base_url"] = simulator.base_urls[name]
+        variables["local_model_default"] = "local-a"
         settings = load_settings(None, log_dir=folder, demo="off", **variables)
         async with (
             running_gateway(settings) as gateway,
@@ -140,7 +150,10 @@ async def test_ten_turns_of_tools_with_reasoning(tmp_path: Path, provider: str, 
 
 
 @CLIENTS
-@pytest.mark.parametrize(("first", "second"), [*permutations(PREFIXES, 2)])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [*(pair for pair in PAIRS if pair not in OF_LOCAL[1:]), *exhaustive(*OF_LOCAL[1:])],
+)
 async def test_another_vendor_can_finish_a_turn(
     tmp_path: Path, first: str, second: str, keep: Any
 ) -> None:
@@ -152,7 +165,7 @@ async def test_another_vendor_can_finish_a_turn(
         messages += [keep(asked), *results_of(asked, "mild")]
         models = [call.model for call in world.simulator.calls]
         health = (await world.client.get(f"/health/{first}")).json()["model"]
-        broken = {health["default"], health["fallback"]}
+        broken = {health["default"], health["fallback"]} - {None}
         assert broken >= set(models)
         world.simulator.behaviours |= dict.fromkeys(broken, Error(529))
         answered = await ask(world, first, messages)
