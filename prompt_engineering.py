@@ -15,7 +15,7 @@ The rules, in their order:
    Each call has one: of several the first, if there is none an error. The parts of any other result
    become parts of the user's turn.
 7. A call's id is unique, and in the characters and length that every vendor accepts; any other is
-   replaced in the call and in its result.
+   replaced in the call and in its result. So is the call's name, which a model may have made up.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ GENERIC_SYSTEM_PROMPT = (
 
 _PLAIN = {Text, Image}
 _FITTING_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_ODD_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_NAME = 64
 _NO_RESULT = "The tool returned no result."
 
 
@@ -137,7 +139,8 @@ def _pair_calls(turns: list[Turn]) -> list[Turn]:
             given = results.get(part.id)
             result = given.pop(0) if given else ToolResult(part.id, (Text(_NO_RESULT),), True)
             call_id = _unique_id(part.id, ids)
-            parts.append(msgspec.structs.replace(part, id=call_id))
+            name = _ODD_IN_NAME.sub("_", part.name)[:_LONGEST_NAME]
+            parts.append(msgspec.structs.replace(part, id=call_id, name=name))
             pairs.append(msgspec.structs.replace(result, call_id=call_id))
         left = {id(result) for given in results.values() for result in given}
         others = tuple(

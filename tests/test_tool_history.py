@@ -151,3 +151,20 @@ def _texts(part: Part) -> str:
             return "".join(text.text for text in inner if isinstance(text, Text))
         case _:
             return ""
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("look", "look"),
+        ("Look-up_2", "Look-up_2"),
+        ("functions.look", "functions_look"),
+        ("mcp:look at", "mcp_look_at"),
+        ("ä", "_"),
+        ("x" * 65, "x" * 64),
+    ],
+)
+def test_name_that_a_model_made_up_is_one_that_every_vendor_accepts(name: str, sent: str) -> None:
+    """Else a single call would have every later turn of the conversation refused."""
+    asked, _ = step((ToolCall("a", name, "{}"),), (result("a"),))
+    assert asked.parts == (ToolCall("a", sent, "{}"),)

@@ -73,7 +73,7 @@ IMAGES = st.sampled_from([Image("image/png", "aGk="), Image("image/gif", "aG8=")
 IDS = st.sampled_from(["call_1", "toolu_2", f"{MADE_ID}3", "functions.add:0", "", "x" * 50, "ä"])
 ARGUMENTS = st.sampled_from(["", "{}", '{"a": [1, null, "ä"]}', "not JSON", "[1]", "{"])
 KEPT = st.sampled_from([State(name, "m", data) for name, data in STATES.items()])
-CALLS = st.builds(ToolCall, IDS, st.sampled_from(["look", "stop"]), ARGUMENTS, st.none() | KEPT)
+CALLS = st.builds(ToolCall, IDS, st.sampled_from(["look", "f.stop"]), ARGUMENTS, st.none() | KEPT)
 RESULTS = st.builds(ToolResult, IDS, st.lists(TEXTS | IMAGES, max_size=3).map(tuple), st.booleans())
 REASONING = st.just(Reasoning("Hm.")) | st.builds(Reasoning, st.just(""), KEPT)
 TURNS = st.one_of(
