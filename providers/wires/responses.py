@@ -146,6 +146,7 @@ class ResponsesDecoder(Decoder):
             self._has_piece = True
             self._take_call(index, _Item(arguments=event.delta), batch)
         elif kind == "response.function_call_arguments.done":
+            self._open_items.pop(event.output_index, None)
             self._complete_call(index, _Item(arguments=event.arguments), batch)
         elif kind == "response.output_item.added":
             item = event.item or _Item()
