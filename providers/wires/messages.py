@@ -181,16 +181,19 @@ class MessagesDecoder(Decoder):
             raise GatewayError("upstream_bad_event", reason="second_block")
 
     def _take_delta(self, index: int | None, delta: _Delta, batch: Batch) -> None:
-        self._begun[index] = kind = delta.type
+        kind = delta.type
         if kind in ("text_delta", ""):
             if delta.text:
+                self._begun[index] = kind
                 batch.append(Text(delta.text))
         elif kind == "thinking_delta":
             if delta.thinking:
+                self._begun[index] = kind
                 batch.append(Reasoning(delta.thinking))
                 if thinking := self._thinking.get(index):
                     thinking.texts.append(delta.thinking)
         elif kind == "input_json_delta" and delta.partial_json:
+            self._begun[index] = kind
             call = self._open_calls.get(index)
             if call and not call.is_whole:
                 call.has_arguments = True

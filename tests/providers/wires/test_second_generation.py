@@ -63,6 +63,10 @@ async def test_what_begins_again_after_a_piece_of_it_is_a_failure(
 
 BEGUN_ONCE = {
     "a start that is repeated at once": (CLAUDE, block(0) * 2 + piece(0)),
+    "a start after a piece without text": (
+        CLAUDE,
+        piece(1, text="") + block(1) + piece(1, "thinking", "") + block(1) + piece(1),
+    ),
     "blocks on one index, each with its end": (
         CLAUDE,
         (block(0) + piece(0, text="a") + named("content_block_stop", index=0)) * 2,
