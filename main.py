@@ -18,8 +18,13 @@ import argparse
 import gc
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+)
 from typing import Any
 
 import uvicorn
@@ -45,16 +50,18 @@ from providers.factory import ProviderFactory
 from server.http_protocol import http_protocol
 from server.listeners import Listeners
 from server.metrics_listener import shared_metrics
+from server.shared_limits import run_workers
 from server.signals import keep_signals
 from server.startup_lines import log_startup
-from server.workers import Supervisor
 from simulator import SIMULATED_KEY, Simulator
 from streams.pauses import pauses
+from telemetry.chat_record import ChatSink
 from telemetry.costs import open_prices
 from telemetry.error_reporting import SentrySettings, configure_sentry, shutdown_sentry
 from telemetry.redaction import hide_secrets
 from telemetry.sinks import chat_sinks, open_metrics
 from web.bodies import PendingBodies
+from web.client_limits import open_limits
 from web.cors import CorsMiddleware
 from web.drain import Chats, Drain
 from web.errors import handle_error
@@ -80,15 +87,17 @@ _WORKER_ANSWER_SECONDS = 30
 _GARBAGE_THRESHOLDS = (5_000, 50, 20)
 
 
-def create_app(settings: Settings, factory: ProviderFactory | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, factory: ProviderFactory | None = None, broker: socket.socket | None = None
+) -> FastAPI:
     """The gateway as an ASGI app.
 
-    A given factory is used, and closed, instead of one made from the settings.
+    A given factory is used, and closed. `broker` is a worker's connection to the shared limits.
     """
     app = FastAPI(
         title="AI chat gateway",
         version=VERSION,
-        lifespan=_lifespan(settings, factory),
+        lifespan=_lifespan(settings, factory, broker),
         redirect_slashes=False,
         openapi_url=None,  # served by web/routes.py
         docs_url=None,
@@ -121,7 +130,7 @@ def create_app(settings: Settings, factory: ProviderFactory | None = None) -> Fa
 
 
 def _lifespan(
-    settings: Settings, factory: ProviderFactory | None
+    settings: Settings, factory: ProviderFactory | None, broker: socket.socket | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -136,22 +145,17 @@ def _lifespan(
             if settings.demo_mode:
                 simulator = await stack.enter_async_context(Simulator(remembered=0))
                 active = settings.with_demo(simulator.base_urls, SIMULATED_KEY)
-            gateway = Gateway(
-                factory or ProviderFactory(active.providers, open_prices(active)),
-                system_prompt=active.system_prompt,
-                health_cache_seconds=active.health_cache_seconds,
-                max_prompt_bytes=active.max_pending_bytes,
-                states=MemoryStateStore(active.max_states, active.max_state_bytes),
-                sinks=chat_sinks(active, app.state.metrics),
-                aliases=active.model_aliases,
-            )
+            providers = factory or ProviderFactory(active.providers, open_prices(active))
+            limits = await stack.enter_async_context(open_limits(active, providers, broker))
+            sinks = (*chat_sinks(active, app.state.metrics), *limits.sinks)
+            gateway = _make_gateway(active, providers, sinks)
             stack.push_async_callback(gateway.aclose)
             await gateway.factory.warm()
             log_startup(active, gateway)
             bodies = stack.enter_context(closing(PendingBodies(active.max_pending_bytes)))
             keys = await stack.enter_async_context(app.state.keys.opened())
             slots, drain = StreamLimit(active.max_streams), app.state.drain
-            app.state.services = Services(active, gateway, slots, bodies, drain, keys)
+            app.state.services = Services(active, gateway, slots, bodies, drain, keys, limits.gate)
             await stack.enter_async_context(measured(app.state))
             gc.collect()
             # without it, a full collection over the SDKs' objects would block the loop for 130 ms
@@ -160,6 +164,20 @@ def _lifespan(
             yield
 
     return lifespan
+
+
+def _make_gateway(
+    settings: Settings, factory: ProviderFactory, sinks: Sequence[ChatSink]
+) -> Gateway:
+    return Gateway(
+        factory,
+        system_prompt=settings.system_prompt,
+        health_cache_seconds=settings.health_cache_seconds,
+        max_prompt_bytes=settings.max_pending_bytes,
+        states=MemoryStateStore(settings.max_states, settings.max_state_bytes),
+        sinks=sinks,
+        aliases=settings.model_aliases,
+    )
 
 
 def _open_logs(settings: Settings) -> None:
@@ -186,9 +204,9 @@ def _open_logs(settings: Settings) -> None:
     )
 
 
-def load_app() -> FastAPI:
+def load_app(broker: socket.socket | None = None) -> FastAPI:
     """The app of one process, called by uvicorn. From now on the process's signals drain it."""
-    app = create_app(load_settings())
+    app = create_app(load_settings(), broker=broker)
     read_again = app.state.keys.read_again if app.state.keys.has_file else None
     app.state.signals = keep_signals(app.state.drain, lambda: _chats(app), read_again)
     return app
@@ -264,8 +282,7 @@ def serve(settings: Settings) -> int:
             return 0
         _open_logs(settings)  # for the supervisor's own log lines
         logger.info("running on %s", listeners.url)
-        drain_seconds = settings.drain_grace_seconds + settings.drain_timeout_seconds
-        return Supervisor(config, listeners, drain_seconds).run()
+        return run_workers(config, listeners, settings, load_app)
 
 
 class _Server(uvicorn.Server):

@@ -330,6 +330,7 @@ ERROR_KINDS: Mapping[str, ErrorKind] = {
     "method_not_allowed": ErrorKind(405, "no", False, "This method is not allowed here."),
     "provider_not_configured": ErrorKind(503, "no", False, "This provider is not configured."),
     "rate_limited": ErrorKind(429, "yes", True, "Too many requests for now."),
+    "budget_exceeded": ErrorKind(429, "no", True, "The client's budget is spent for now."),
     "overloaded": ErrorKind(503, "no", True, "The gateway is at its limit of open streams."),
     "draining": ErrorKind(503, "no", True, "This instance is about to stop."),
     "upstream_auth": ErrorKind(

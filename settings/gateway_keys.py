@@ -9,6 +9,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Annotated
 
+from settings.client_limits import ClientLimits
 from settings.values import split, when_text
 
 KEY_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -49,6 +50,7 @@ class GatewayKey:
     doors: frozenset[str] | None = None
     deep_health: bool = True
     metrics: bool = True
+    limits: ClientLimits | None = None
     tags: tuple[str, ...] = ()
 
 

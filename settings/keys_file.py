@@ -19,6 +19,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from settings.client_limits import LIMIT_NAMES, ClientLimits
 from settings.gateway_keys import KEY_NAME, SHA256_OF_NOTHING, GatewayKey, ModelScope
 from settings.values import MODEL_PATTERN
 
@@ -29,6 +30,8 @@ _MAX_BYTES = 16 * 2**20
 _PATH = re.compile(r" - at `\$\.?([^`]*)`")
 
 _Sha256 = Annotated[str, Meta(pattern="^[0-9A-Fa-f]{64}$")]
+_Count = Annotated[int, Meta(ge=1, le=2**53)]
+_Dollars = Annotated[float, Meta(gt=0, le=10**9)]
 _Texts = Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=100)]
 
 
@@ -59,6 +62,12 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     deep_health: bool = False
     metrics: bool = False
     tags: _Texts = ()
+    requests_per_minute: _Count | None = None
+    streams: _Count | None = None
+    tokens_per_day: _Count | None = None
+    tokens_per_month: _Count | None = None
+    usd_per_day: _Dollars | None = None
+    usd_per_month: _Dollars | None = None
 
     @property
     def hashes(self) -> tuple[str, ...]:
@@ -186,6 +195,7 @@ def _make_keys(name: str, entry: _Entry) -> Iterator[GatewayKey]:
     if entry.providers is not None or entry.models is not None:
         providers = None if entry.providers is None else frozenset(entry.providers)
         scope = ModelScope(providers, entry.models)
+    limits = ClientLimits(**{name: getattr(entry, name) for name in LIMIT_NAMES})
     for sha256 in entry.hashes:
         yield GatewayKey(
             name=name,
@@ -195,6 +205,7 @@ def _make_keys(name: str, entry: _Entry) -> Iterator[GatewayKey]:
             doors=None if entry.doors is None else frozenset(entry.doors),
             deep_health=entry.deep_health,
             metrics=entry.metrics,
+            limits=None if limits == ClientLimits() else limits,
             tags=entry.tags,
         )
 

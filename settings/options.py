@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from settings.client_limits import ClientLimits
 from settings.gateway_keys import GatewayKeys
 from settings.hosts import parse_address
 from settings.model_aliases import ModelAliases
@@ -17,6 +18,7 @@ from settings.values import (
     CommaList,
     Contact,
     Count,
+    Dollars,
     Dsn,
     HeaderName,
     Host,
@@ -53,11 +55,31 @@ class ServerOptions(Options):
     cors_origins: Annotated[tuple[Origin, ...], CommaList, LowerCase] = ()
     cors_headers: Annotated[tuple[HeaderName, ...], CommaList] = ()
     security_contact: Annotated[tuple[Contact, ...], CommaList] = ()
+    anonymous_requests_per_minute: Count | None = None
+    anonymous_streams: Count | None = None
+    anonymous_tokens_per_day: Count | None = None
+    anonymous_usd_per_day: Dollars | None = None
 
     @property
     def has_keys(self) -> bool:
         """Whether clients need a key."""
         return bool(self.gateway_api_keys or self.keys_file)
+
+    @property
+    def anonymous_limits(self) -> ClientLimits | None:
+        """The limits of each address, if clients need no key."""
+        limits = ClientLimits(
+            requests_per_minute=self.anonymous_requests_per_minute,
+            streams=self.anonymous_streams,
+            tokens_per_day=self.anonymous_tokens_per_day,
+            usd_per_day=self.anonymous_usd_per_day,
+        )
+        return None if limits == ClientLimits() or self.has_keys else limits
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether clients may have limits."""
+        return bool(self.keys_file or self.anonymous_limits)
 
     @property
     def is_on_loopback(self) -> bool:

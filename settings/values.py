@@ -104,6 +104,7 @@ UpperCase = when_text(str.upper)
 CommaList = when_text(split)
 
 Count = Annotated[int, Field(ge=1, le=2**31)]
+Dollars = Annotated[float, Field(gt=0, le=10**9)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 SecondsOrNever = Annotated[float, Field(ge=0, le=86_400)]
 Rate = Annotated[float, Field(ge=0, le=1)]

@@ -56,6 +56,7 @@ class KeptChat:
         "has_calls",
         "has_images",
         "is_large",
+        "text_bytes",
     )
 
     def __init__(self, chat: Chat, budget: PromptBudget) -> None:
@@ -63,6 +64,7 @@ class KeptChat:
         self._budget = budget
         self._reserved = 0
         self._question = ""  # once the chat is released
+        self.text_bytes = 0  # without images; known once it is reserved
         self.has_calls = False  # whether its messages have any; known once it is reserved
         self.has_images = False  # the same
         self.is_large = False  # whether making a request of it would hold the event loop; the same
@@ -98,7 +100,7 @@ class KeptChat:
         """The bytes of what takes memory; notes on the way which kinds of parts there are."""
         options = self.chat.options
         size = sum(map(sys.getsizeof, self.chat.system))
-        parts = 0
+        parts = images = 0
         for part in _flat_parts(self.chat):
             parts += 1
             match part:
@@ -108,6 +110,7 @@ class KeptChat:
                     size += sys.getsizeof(text) + _size_of(state)
                 case Image(data=data):
                     self.has_images = True
+                    images += len(data)
                     size += sys.getsizeof(data)
                 case ToolCall(arguments=arguments, state=state):
                     self.has_calls = True
@@ -121,6 +124,7 @@ class KeptChat:
         if isinstance(options.output, JsonSchema):
             schemas += len(memoryview(options.output.schema))
         size += schemas
+        self.text_bytes = size - images
         self.is_large = size + _PART_WEIGHT * parts + _SCHEMA_WEIGHT * schemas > _LARGE
         return size
 

@@ -104,6 +104,7 @@ class ChatRecord(ChatOpening, frozen=True, kw_only=True):
     error: Failure | None
     first_content_ms: int | None
     total_ms: int
+    prompt_bytes: int  # of its texts, tools and schemas
     usage: Usage | None
     cost: float | None  # of the answer, in US dollars
     attempts: int

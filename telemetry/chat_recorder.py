@@ -152,6 +152,7 @@ class ChatRecorder:
             error=failure,
             first_content_ms=timing.first_content_ms,
             total_ms=timing.total_ms,
+            prompt_bytes=self._kept.text_bytes,
             usage=end.usage if end else None,
             cost=end.cost if end else None,
             attempts=self._attempts,

@@ -35,6 +35,7 @@ not_found 404 no no
 method_not_allowed 405 no no
 provider_not_configured 503 no no
 rate_limited 429 yes yes
+budget_exceeded 429 no yes
 overloaded 503 no yes
 draining 503 no yes
 upstream_auth 502 other_vendor no

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from math import inf
 
@@ -14,11 +15,14 @@ from configuration import Settings
 from models import NO_OPTIONS, ChatIdentity, Event, GatewayError, Restart, Start, ToolCall, Turn
 from providers.model_names import AskedModel
 from providers.needs import prepare_needs
+from settings.gateway_keys import GatewayKey
 from settings.options import LimitOptions
 from telemetry.log_line import conversation_id_context, request_id_context
 from web.bodies import read_body
+from web.client_limits import LeasedSlot
 from web.doors.base import Door, DoorRequest, Encoder, Reply
 from web.doors.held import HeldEncoder, WholeEncoder
+from web.doors.rate_limits import LIMIT_HEADERS
 from web.guards import admit, check_provider
 from web.json_scan import count_values, over_limit
 from web.response import EventStreamResponse
@@ -37,12 +41,31 @@ def chat_route(door: Door) -> Callable[[Request], Awaitable[Response]]:
 
 async def answer_chat(door: Door, request: Request, services: Services) -> Response:
     """The response to a chat. Raises GatewayError if the chat is not accepted."""
-    settings, gateway = services.settings, services.gateway
-    named: str | None = request.path_params.get("provider")
     key = admit(request, services.keys, services.streams, door.name)
+    named: str | None = request.path_params.get("provider")
     if named is not None:
-        gateway.is_demo(named)  # an unknown provider is reported before the body is read
+        services.gateway.is_demo(named)  # an unknown provider is reported before the body is read
         check_provider(key, named)
+    lease = await services.gate.enter(request, key, door.name) if services.gate else None
+    if lease is None:
+        return await open_chat(door, request, services, key, services.streams)
+    try:
+        return await open_chat(door, request, services, key, LeasedSlot(services.streams, lease))
+    except BaseException:
+        lease.release()
+        raise
+
+
+async def open_chat(
+    door: Door,
+    request: Request,
+    services: Services,
+    key: GatewayKey | None,
+    slot: AbstractContextManager[None],
+) -> Response:
+    """The response to a chat of a client that was let in. Raises GatewayError."""
+    gateway = services.gateway
+    named: str | None = request.path_params.get("provider")
     asked = await read_chat(door, request, services)
     wanted = gateway.find_model(asked.model) if named is None else AskedModel(named)
     provider = wanted.provider
@@ -53,14 +76,15 @@ async def answer_chat(door: Door, request: Request, services: Services) -> Respo
     identity = ChatIdentity(f"{provider}-{uuid.uuid4()}", conversation_id, request_id_context.get())
     encoder = _encoder(door, Reply(identity, is_demo, asked.options), asked)
     headers = {"X-Gateway-Provider": provider, **asked.headers}
+    headers |= request.scope.get(LIMIT_HEADERS, {})
     if is_demo:
         headers["X-Gateway-Demo"] = "true"
     scope = key.scope if key else None
     batches = gateway.stream_chat(
         provider, asked.chat, identity, door.name, wanted.model, scope=scope
     )
-    timeouts = _timeouts(settings, is_stream=asked.is_stream)
-    return EventStreamResponse(ChatFrames(batches, encoder), timeouts, headers, services.streams)
+    timeouts = _timeouts(services.settings, is_stream=asked.is_stream)
+    return EventStreamResponse(ChatFrames(batches, encoder), timeouts, headers, slot)
 
 
 class ChatFrames:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models import GatewayError
+from web.doors.rate_limits import HEADER_NAMES
 from web.errors import refuse
 from web.origin_guard import Origins, forbidden_origin, is_own_page
 
@@ -57,6 +58,7 @@ EXPOSED_HEADERS = (
     "X-Gateway-Error",
     "Retry-After",
     "X-Should-Retry",
+    *HEADER_NAMES,
 )
 
 

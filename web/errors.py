@@ -16,9 +16,11 @@ from telemetry.log_line import request_id_context
 from web.access_log import note_error, path_in_log
 from web.doors import NATIVE, find_door
 from web.doors.base import Door, retry_seconds
+from web.doors.rate_limits import LIMIT_HEADERS
 from web.metrics import count_refusal
 from web.paths import route_path
 
+_LONGEST_WAIT_SECONDS = 60  # that OpenAI's and Anthropic's SDKs wait as asked
 _CODES_BY_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
 _logger = logging.getLogger("gateway.web")
@@ -38,7 +40,9 @@ def error_response(
     # OpenAI's and Anthropic's SDKs obey this before anything else. Their retries would multiply
     # those of the chain, which has asked every model already.
     is_exhausted = error.is_vendors and status >= 500 and error.retry_after is None
-    should_retry = error.kind.retryable and not is_exhausted
+    # no SDK waits for the next day: it would only ask again at once
+    is_spent = error.code == "budget_exceeded" and (error.retry_after or 0) > _LONGEST_WAIT_SECONDS
+    should_retry = error.kind.retryable and not (is_exhausted or is_spent)
     sent["X-Should-Retry"] = "true" if should_retry else "false"
     if error.provider:
         sent["X-Gateway-Provider"] = error.provider
@@ -71,6 +75,7 @@ async def handle_error(request: Request, error: Exception) -> Response:
             context |= failure.detail
         _logger.info("answered with an error", extra={"context": context})
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    headers |= request.scope.get(LIMIT_HEADERS, {})
     if failure.code == "method_not_allowed":
         headers["Allow"] = _allowed_methods(request, headers.get("Allow", ""))
     return error_response(failure, headers, find_door(route_path(request.scope), request.headers))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiproviders import Gateway
 from configuration import Settings
 from web.bodies import PendingBodies
+from web.client_limits import ClientGate
 from web.drain import Drain
 from web.key_ring import KeyRing
 from web.limits import StreamLimit
@@ -22,3 +23,4 @@ class Services:
     bodies: PendingBodies
     drain: Drain
     keys: KeyRing
+    gate: ClientGate | None = None

@@ -37,6 +37,7 @@ def make_record(query: str = "", answer: str = "", **fields: Any) -> ChatRecord:
         "error": None,
         "first_content_ms": 310,
         "total_ms": 900,
+        "prompt_bytes": 40,
         "usage": Usage(input_tokens=9, output_tokens=12),
         "cost": 0.000125,
         "attempts": 1,

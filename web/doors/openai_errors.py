@@ -31,6 +31,7 @@ _SPECIAL = {
     "unauthorized": OpenAIError(401, _INVALID, "invalid_api_key"),
     "unknown_provider": OpenAIError(404, _INVALID, "model_not_found"),
     "rate_limited": OpenAIError(429, "rate_limit_error", "rate_limit_exceeded"),
+    "budget_exceeded": OpenAIError(429, "insufficient_quota", "insufficient_quota"),
     "upstream_quota": OpenAIError(503, "insufficient_quota", "insufficient_quota"),
     "overloaded": OpenAIError(503, "service_unavailable_error", "overloaded"),
     "draining": OpenAIError(503, "service_unavailable_error", "draining"),

@@ -1,0 +1,224 @@
+"""`LimitBroker`: the counters of all workers, in a thread of the supervisor.
+
+Each worker has a socket pair to it, so there is no address to find, to protect or to clean up: the
+worker inherits its end, and when it dies the broker sees the end of the stream and gives back what
+it held. Messages are lines of JSON.
+
+A worker whose broker does not answer lets chats in, and reports that: a limit that cannot be
+checked must not stop the service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, NamedTuple
+
+import msgspec
+
+from cluster.limit_counters import UNCHECKED, LimitCounters, Verdict
+from settings.client_limits import ClientLimits
+from telemetry.once_per_minute import OncePerMinute
+
+_ANSWER_SECONDS = 1.0
+_CLOSE_SECONDS = 5.0
+_LINE_BYTES = 2**16
+
+_logger = logging.getLogger("gateway.limits")
+
+
+class Enter(msgspec.Struct, tag=True):
+    """A request of a client. The reply has the same number."""
+
+    number: int
+    client: str
+    limits: ClientLimits
+
+
+class Leave(msgspec.Struct, tag=True):
+    """The end of a stream."""
+
+    client: str
+
+
+class Charge(msgspec.Struct, tag=True):
+    """What a chat has used."""
+
+    client: str
+    tokens: int
+    nanodollars: int
+
+
+class Reply(NamedTuple):
+    """The answer to `Enter`."""
+
+    number: int
+    verdict: Verdict
+
+
+_Message = Enter | Leave | Charge
+_decode_message = msgspec.json.Decoder(_Message).decode
+_decode_reply = msgspec.json.Decoder(Reply).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class LimitBroker:
+    """Counts for the workers of one supervisor, until it is closed."""
+
+    def __init__(self, counters: LimitCounters) -> None:
+        self._counters = counters
+        self._loop = asyncio.new_event_loop()
+        self._numbers = itertools.count()
+        self._serving: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="limits", daemon=True)
+        self._thread.start()
+
+    def connect(self) -> socket.socket:
+        """A worker's end of a new connection. It is closed here as soon as the worker has it."""
+        ours, theirs = socket.socketpair()
+
+        def serve() -> None:
+            serving = self._loop.create_task(self._serve(ours, theirs))
+            self._serving.add(serving)
+            serving.add_done_callback(self._serving.discard)
+
+        self._loop.call_soon_threadsafe(serve)
+        return theirs
+
+    def close(self) -> None:
+        """End all connections, and the thread."""
+        ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        ending.result(_CLOSE_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_CLOSE_SECONDS)
+        self._loop.close()
+
+    async def _end(self) -> None:
+        for serving in self._serving:
+            serving.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def _serve(self, ours: socket.socket, theirs: socket.socket) -> None:
+        worker = next(self._numbers)
+        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_LINE_BYTES)
+        try:
+            while line := await reader.readline():
+                theirs.close()  # the worker has a copy: else its end would not be noticed
+                for reply in self._handle(line, worker):
+                    writer.write(_encode(reply) + b"\n")
+        except (OSError, ValueError):
+            _logger.exception("a worker's connection to the limits has failed")
+        finally:
+            self._counters.drop_worker(worker)
+            theirs.close()
+            writer.close()
+
+    def _handle(self, line: bytes, worker: int) -> list[Reply]:
+        if not line.strip():
+            return []  # the greeting
+        match _decode_message(line):
+            case Enter(number, client, limits):
+                return [Reply(number, self._counters.enter(client, limits, worker))]
+            case Leave(client):
+                self._counters.leave(client, worker)
+            case Charge(client, tokens, nanodollars):
+                self._counters.charge(client, tokens, nanodollars)
+        return []
+
+
+class RemoteLimiter:
+    """The limiter of a worker, which asks its broker."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self._numbers = itertools.count()
+        self._waiting: dict[int, asyncio.Future[Verdict]] = {}
+        self._late: dict[int, str] = {}  # clients for whose reply no chat waits any more
+        self._problems = OncePerMinute()
+        self._reading = asyncio.create_task(self._read(reader))
+
+    @classmethod
+    async def connect(cls, end: socket.socket) -> RemoteLimiter:
+        """The limiter that asks by this socket."""
+        reader, writer = await asyncio.open_unix_connection(sock=end, limit=_LINE_BYTES)
+        writer.write(b"\n")
+        return cls(reader, writer)
+
+    async def enter(self, client: str, limits: ClientLimits) -> Verdict:
+        """Count a request and take a stream, unless a limit refuses it."""
+        number = next(self._numbers)
+        waiting: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = waiting
+        self._send(Enter(number, client, limits))
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await waiting
+        except OSError as error:
+            self._late[number] = client
+            if self._problems.allows("broker"):
+                context = {"error": type(error).__name__}
+                _logger.error("LIMITS ARE NOT CHECKED", extra={"context": context})  # noqa: TRY400
+            return UNCHECKED
+        except asyncio.CancelledError:  # the client is gone
+            if waiting.cancelled():
+                self._late[number] = client
+            elif waiting.result().refused_by is None:
+                self.leave(client)
+            raise
+        finally:
+            del self._waiting[number]
+
+    def leave(self, client: str) -> None:
+        """Give back a stream."""
+        self._send(Leave(client))
+
+    def charge(self, client: str, tokens: int, nanodollars: int) -> None:
+        """Count what a chat has used."""
+        self._send(Charge(client, tokens, nanodollars))
+
+    async def aclose(self) -> None:
+        """Send what has not been sent, and close the connection."""
+        with suppress(OSError):
+            await self._writer.drain()
+        self._reading.cancel()
+        self._writer.close()
+
+    def _send(self, message: _Message) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(_encode(message) + b"\n")
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        with suppress(OSError):
+            while line := await reader.readline():
+                number, verdict = _decode_reply(line)
+                if (waiting := self._waiting.get(number)) and not waiting.done():
+                    waiting.set_result(verdict)
+                elif (client := self._late.pop(number, None)) and verdict.refused_by is None:
+                    self.leave(client)
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(ConnectionError("the limits are gone"))
+
+
+class LimitedApp:
+    """Loads the app of a worker, with a connection of its own to the broker.
+
+    It is pickled for each worker, and that is when the connection is made.
+    """
+
+    def __init__(self, load: Callable[[socket.socket], Any], broker: LimitBroker) -> None:
+        self._load = load
+        self._broker = broker
+
+    def __call__(self) -> Any:
+        """Load the app in this process, as no supervisor does."""
+        return self._load(self._broker.connect().dup())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial, (self._load, self._broker.connect())

@@ -1,0 +1,52 @@
+"""`Limiter`: the port to the counters of clients, and its twin within one process."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import Protocol
+
+from cluster.limit_counters import LimitCounters, Verdict
+from settings.client_limits import ClientLimits
+
+
+class Limiter(Protocol):
+    """Counts what clients use, over all processes that share it. It never fails."""
+
+    async def enter(self, client: str, limits: ClientLimits) -> Verdict:
+        """Count a request and take a stream, unless a limit refuses it."""
+
+    def leave(self, client: str) -> None:
+        """Give back a stream."""
+
+    def charge(self, client: str, tokens: int, nanodollars: int) -> None:
+        """Count what a chat has used."""
+
+    async def aclose(self) -> None:
+        """Send what has not been sent."""
+
+
+class LocalLimiter:
+    """The limiter of a single process."""
+
+    def __init__(self, counters: LimitCounters) -> None:
+        self.leave = counters.leave
+        self.charge = counters.charge
+        self._counters = counters
+
+    async def enter(self, client: str, limits: ClientLimits) -> Verdict:
+        """Count a request and take a stream, unless a limit refuses it."""
+        return self._counters.enter(client, limits)
+
+    async def aclose(self) -> None:
+        """There is nothing to send."""
+
+
+def client_name(key: str | None, address: str | None) -> str:
+    """Whose use is counted: the key's, or else the address's, of IPv6 that of its /64 network."""
+    if key is not None:
+        return f"key {key}"
+    if address and ":" in address:
+        found = ip_address(address.partition("%")[0])
+        mapped = getattr(found, "ipv4_mapped", None)
+        address = str(mapped or ip_network((found, 64), strict=False))
+    return f"address {address}"
