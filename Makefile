@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-all fuzz faults coverage lint types docs compat compat-clients compat-lock bench bench-peers dead-default disconnects soak rolling-restart storm agreement lock vendor-js page-tools screenshots clean venv venv-dev
+.PHONY: help run test test-all fuzz faults coverage lint types docs compat compat-clients compat-lock bench bench-peers dead-default disconnects soak rolling-restart overload storm agreement lock vendor-js page-tools screenshots clean venv venv-dev
 
 # A caller's own Python settings must neither shadow nor change what the locks name.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
@@ -80,6 +80,9 @@ soak: venv-dev ## Chat for SECONDS (600; 3600 judges the memory), with faults an
 
 rolling-restart: venv-dev ## Replace workers, and instances behind nginx, while chats come (2 minutes)
 	@$(VENV_PYTHON) -m resilience rolling-restart $(BY_DOOR) $(ARGS)
+
+overload: venv-dev ## Ask for ten times as many chats as there are slots for (1 minute)
+	@$(VENV_PYTHON) -m resilience overload $(ARGS)
 
 storm: venv-dev ## Send 100,000 requests, half of them malformed, and watch /health (5 minutes)
 	@$(VENV_PYTHON) -m resilience storm $(ARGS)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvloop
 
-from resilience import agreement, dead_default, disconnects, rolling_restart, soak, storm
+from resilience import agreement, dead_default, disconnects, overload, rolling_restart, soak, storm
 from resilience.doors import DOORS
 from resilience.promises import print_machine
 
@@ -34,9 +34,11 @@ def main() -> int:
     for name, native_work, default in (
         ("storm", storm.run, 100_000),
         ("agreement", agreement.run, 10_000),
+        ("overload", overload.run, 20),
     ):
         command = runs.add_parser(name)
-        command.add_argument("--count", type=int, default=default, dest="size")
+        option = "--seconds" if name == "overload" else "--count"
+        command.add_argument(option, type=int, default=default, dest="size")
         command.set_defaults(work=native_work, door=None)
     chosen = parser.parse_args()
     door = () if chosen.door is None else (DOORS[chosen.door],)

@@ -20,13 +20,14 @@ from web.limits import StreamLimit
 def admit(request: Request, keys: KeyRing, slots: StreamLimit, door: str) -> GatewayKey | None:
     """The key of a client that may start a chat.
 
-    Raises GatewayError `unauthorized`, `forbidden`, `draining`.
+    Raises GatewayError `unauthorized`, `forbidden`, `draining`, `overloaded`.
     """
     key = check_key(request, keys)
     if key and key.doors is not None and door not in key.doors:
         raise forbidden("door", "The gateway key is not for this path.")
     if slots.is_closed:
         raise GatewayError("draining", retry_after=1)
+    slots.check()  # before the body is read: a refusal should cost little
     return key
 
 

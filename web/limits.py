@@ -23,10 +23,14 @@ class StreamLimit:
         """Whether another chat would be refused."""
         return self.open >= self.limit
 
-    def __enter__(self) -> None:
-        """Take a slot. Raises GatewayError `overloaded`."""
+    def check(self) -> None:
+        """Raise GatewayError `overloaded` if no slot is free."""
         if self.is_reached:
             raise GatewayError("overloaded", retry_after=1)
+
+    def __enter__(self) -> None:
+        """Take a slot. Raises GatewayError `overloaded`."""
+        self.check()
         self.open += 1
         self.all_free.clear()
 
