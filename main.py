@@ -35,8 +35,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from aiproviders import Gateway
 from cluster.state_store import MemoryStateStore
-from commands.keys import add_keys_command
-from commands.model import add_model_command
+from commands import add_commands
 from configuration import (
     VERSION,
     ConfigurationError,
@@ -243,9 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="The AI chat gateway. Without a command it serves."
     )
-    commands = parser.add_subparsers(dest="command")
-    add_keys_command(commands)
-    add_model_command(commands)
+    add_commands(parser.add_subparsers(dest="command"))
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command:
