@@ -7,6 +7,7 @@ from typing import Any
 from commands.check import add_check_command
 from commands.keys import add_keys_command
 from commands.model import add_model_command
+from commands.top import add_top_command
 from commands.trace import add_trace_command
 
 
@@ -16,3 +17,4 @@ def add_commands(commands: Any) -> None:
     add_model_command(commands)
     add_check_command(commands)
     add_trace_command(commands)
+    add_top_command(commands)
