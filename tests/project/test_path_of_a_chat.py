@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_FILES_DOWN = 24
 MOST_FILES_OF_A_DELTA = 10
+ENDS_OF_A_DELTA = {"providers/http/connection.py", "server/outlet.py"}
 CHATS = 3
 DELTAS = 5
 # where a request becomes a chat: the file is entered on the way up, too
@@ -73,7 +74,7 @@ def is_logged(frame: FrameType | None) -> bool:
 
 def find_common(traces: list[set[str]]) -> set[str]:
     """The files that are in all: what a timer ran meanwhile is no part of a chat."""
-    return set.intersection(*[trace for trace in traces if trace])
+    return set.intersection(*traces)
 
 
 async def trace_request(client: RawClient) -> set[str]:
@@ -88,16 +89,18 @@ async def trace_request(client: RawClient) -> set[str]:
 async def trace_deltas(client: RawClient) -> list[set[str]]:
     """The files on the way of a delta to the client, for a few of them.
 
-    On a slow machine a delta may have come before it is waited for: then nothing is seen of it.
+    On a slow machine a delta may have come, in part or whole, before it is waited for: only those
+    are counted of which the first and the last file were seen.
     """
     traces: list[set[str]] = []
-    while sum(map(bool, traces)) < DELTAS:
+    while len(traces) < DELTAS:
         await client.send(ask_chat())
         for _ in range(DELTAS):
             await client.reader.readuntil(b"\n\n")
             with Trace() as trace:
                 await client.reader.readuntil(b"\n\n")
-            traces.append(trace.files)
+            if trace.files >= ENDS_OF_A_DELTA:
+                traces.append(trace.files)
         await client.reader.readuntil(b"[DONE]\n\n\r\n0\r\n\r\n")
     return traces
 
