@@ -16,18 +16,21 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from cluster.count_file import kept_counts
 from cluster.limit_counters import UNCHECKED, LimitCounters, Verdict
 from settings.client_limits import ClientLimits
 from telemetry.once_per_minute import OncePerMinute
 
 _ANSWER_SECONDS = 1.0
 _CLOSE_SECONDS = 5.0
+_LAST_SECONDS = 0.5
 _LINE_BYTES = 2**16
 
 _logger = logging.getLogger("gateway.limits")
@@ -71,13 +74,17 @@ _encode = msgspec.json.Encoder().encode
 class LimitBroker:
     """Counts for the workers of one supervisor, until it is closed."""
 
-    def __init__(self, counters: LimitCounters) -> None:
+    def __init__(self, counters: LimitCounters, file: Path | None = None) -> None:
+        """Goes on with the counts of the file, if there is one, and keeps them there."""
         self._counters = counters
         self._loop = asyncio.new_event_loop()
         self._numbers = itertools.count()
         self._serving: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="limits", daemon=True)
         self._thread.start()
+        self._kept = AsyncExitStack()
+        opening = self._kept.enter_async_context(kept_counts(counters, file))
+        asyncio.run_coroutine_threadsafe(opening, self._loop).result()
 
     def connect(self) -> socket.socket:
         """A worker's end of a new connection. It is closed here as soon as the worker has it."""
@@ -100,9 +107,12 @@ class LimitBroker:
         self._loop.close()
 
     async def _end(self) -> None:
+        if self._serving:  # workers that have ended may have sent their last charges
+            await asyncio.wait(self._serving, timeout=_LAST_SECONDS)
         for serving in self._serving:
             serving.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
+        await self._kept.aclose()
 
     async def _serve(self, ours: socket.socket, theirs: socket.socket) -> None:
         worker = next(self._numbers)
@@ -184,10 +194,11 @@ class RemoteLimiter:
 
     async def aclose(self) -> None:
         """Send what has not been sent, and close the connection."""
-        with suppress(OSError):
-            await self._writer.drain()
         self._reading.cancel()
         self._writer.close()
+        with suppress(OSError):
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._writer.wait_closed()
 
     def _send(self, message: _Message) -> None:
         if not self._writer.is_closing():

@@ -60,6 +60,9 @@ class Used(NamedTuple):
     nanodollars: int = 0
 
 
+Usage = dict[str, dict[Period, Used]]  # by client
+
+
 class _Account:
     """What one client uses."""
 
@@ -81,6 +84,7 @@ class LimitCounters:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._accounts: dict[str, _Account] = {}
+        self._charged: set[str] = set()  # the clients whose changes were not taken yet
         self._monotonic = monotonic
         self._now = now
         self._purge_at = monotonic() + _PURGE_SECONDS
@@ -117,6 +121,7 @@ class LimitCounters:
         account = self._accounts.get(client)
         if account is None or not account.budgets:
             return
+        self._charged.add(client)
         for period in PERIODS:
             used = self._used(account, period)
             account.used[period] = Used(
@@ -133,16 +138,19 @@ class LimitCounters:
         account = self._accounts.get(client)
         return account.streams.total() if account else 0
 
-    def usage(self) -> dict[str, dict[Period, Used]]:
-        """What each client has used in the periods of now."""
-        found = {
-            client: {period: self._used(account, period) for period in account.used}
-            for client, account in self._accounts.items()
-        }
-        return {client: used for client, used in found.items() if used}
+    def usage(self, client: str) -> dict[Period, Used]:
+        """What a client has used in the periods of now."""
+        account = self._accounts.get(client)
+        return {period: self._used(account, period) for period in account.used} if account else {}
 
-    def restore(self, usage: dict[str, dict[Period, Used]]) -> None:
-        """Continue with what `usage` has returned before."""
+    def take_changes(self) -> Usage:
+        """What those clients have used that were charged since the last call."""
+        changes = {client: self.usage(client) for client in self._charged}
+        self._charged.clear()
+        return changes
+
+    def restore(self, usage: Usage) -> None:
+        """Continue with what `take_changes` has returned before."""
         for client, used in usage.items():
             self._accounts.setdefault(client, _Account()).used = dict(used)
 
@@ -166,7 +174,7 @@ class LimitCounters:
 
     def _used(self, account: _Account, period: Period) -> Used:
         """What is used in the period of now; nothing of the one before."""
-        name = _begin(self._now(), period).strftime("%Y-%m-%d" if period == "day" else "%Y-%m")
+        name = period_name(self._now(), period)
         used = account.used.get(period)
         return used if used and used.period == name else Used(name)
 
@@ -208,6 +216,11 @@ def _forget_old(account: _Account, at: float) -> None:
     """Forget the requests that have left the window."""
     while account.requests and account.requests[0] + WINDOW_SECONDS <= at:
         account.requests.popleft()
+
+
+def period_name(now: datetime, period: Period) -> str:
+    """The name of the period of UTC that this moment is in; later ones are greater."""
+    return now.strftime("%Y-%m-%d" if period == "day" else "%Y-%m")
 
 
 def _begin(now: datetime, period: Period) -> datetime:

@@ -29,6 +29,8 @@ def run_workers(
     drain_seconds = settings.drain_grace_seconds + settings.drain_timeout_seconds
     with ExitStack() as stack:
         if settings.has_limits:
-            broker = stack.enter_context(closing(LimitBroker(LimitCounters())))
+            broker = stack.enter_context(
+                closing(LimitBroker(LimitCounters(), settings.counts_file))
+            )
             config.app = LimitedApp(load_app, broker)
         return Supervisor(config, listeners, drain_seconds).run()

@@ -59,6 +59,7 @@ class ServerOptions(Options):
     anonymous_streams: Count | None = None
     anonymous_tokens_per_day: Count | None = None
     anonymous_usd_per_day: Dollars | None = None
+    limits_file: Path | None = None
 
     @property
     def has_keys(self) -> bool:
@@ -211,6 +212,12 @@ class OptionGroups(
     ServerOptions,
 ):
     """All groups. Problems are reported in the order of the fields, so from the last group on."""
+
+    @property
+    def counts_file(self) -> Path | None:
+        """The file of what clients have used; None if that is kept in memory alone."""
+        beside_logs = self.log_folder and self.log_folder / "limits.json"
+        return (self.limits_file or beside_logs) if self.has_limits else None
 
     def is_demo_mode(self, *, has_vendor: bool) -> bool:
         """Whether a simulator answers instead of the vendors."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from socket import socket
 from types import TracebackType
 from typing import NamedTuple
 
 from starlette.requests import Request
 
+from cluster.count_file import kept_counts
 from cluster.limit_broker import RemoteLimiter
 from cluster.limit_counters import LimitCounters
 from cluster.limiter import Limiter, LocalLimiter, client_name
@@ -117,10 +118,14 @@ async def open_limits(
         prices = factory.get(provider).prices
         return prices.cost(model, usage) if prices else None
 
-    limiter = await RemoteLimiter.connect(broker) if broker else LocalLimiter(LimitCounters())
-    try:
-        yield OpenLimits(
-            ClientGate(limiter, settings.anonymous_limits), (UsageSink(limiter, find_cost),)
-        )
-    finally:
-        await limiter.aclose()
+    async with AsyncExitStack() as stack:
+        limiter: Limiter
+        if broker:
+            limiter = await RemoteLimiter.connect(broker)
+        else:
+            counters = LimitCounters()
+            await stack.enter_async_context(kept_counts(counters, settings.counts_file))
+            limiter = LocalLimiter(counters)
+        stack.push_async_callback(limiter.aclose)
+        gate = ClientGate(limiter, settings.anonymous_limits)
+        yield OpenLimits(gate, (UsageSink(limiter, find_cost),))

@@ -47,7 +47,7 @@ async def test_workers_share_the_limits(closing: ExitStack) -> None:
     assert [verdict.refused_by for verdict in verdicts] == [None, None, None, "streams"]
     one.leave("key a")
     one.charge("key a", 60, 0)
-    await becomes(lambda: counters.streams("key a") == 2 and bool(counters.usage()))
+    await becomes(lambda: counters.streams("key a") == 2 and bool(counters.usage("key a")))
     (left,) = (await two.enter("key a", LIMITS)).standings
     assert left.remaining == 40
     await one.aclose()

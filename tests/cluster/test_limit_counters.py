@@ -116,7 +116,8 @@ def test_client_without_a_budget_is_not_charged() -> None:
     counters.charge("unknown", 5, 5)
     counters.enter("a", ClientLimits(requests_per_minute=3))
     counters.charge("a", 5, 5)
-    assert counters.usage() == {}
+    assert (counters.usage("unknown"), counters.usage("a")) == ({}, {})
+    assert counters.take_changes() == {}
 
 
 def test_clients_are_forgotten_when_nothing_of_them_counts() -> None:
@@ -137,14 +138,15 @@ def test_usage_outlives_the_process() -> None:
     counters, limits = time.counters(), ClientLimits(tokens_per_day=10, tokens_per_month=100)
     counters.enter("a", limits)
     counters.charge("a", 10, 7)
-    kept = counters.usage()
+    kept = counters.take_changes()
+    assert counters.take_changes() == {}
     again = time.counters()
     again.restore(kept)
     assert again.enter("a", limits).refused_by == "tokens_per_day"
-    assert again.usage() == kept
+    assert {"a": again.usage("a")} == kept
     time.advance(60)  # another month
     assert again.enter("a", limits).refused_by is None
-    assert not any(used.tokens for used in again.usage().get("a", {}).values())
+    assert not any(used.tokens for used in again.usage("a").values())
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def charged(**fields: Any) -> tuple[int, float]:
     counters.enter("key phone", ClientLimits(tokens_per_day=1000))
     sink = UsageSink(LocalLimiter(counters), lambda *_: 0.25)
     sink.chat_ended(make_record(client="phone", **fields))
-    used = counters.usage().get("key phone")
+    used = counters.usage("key phone")
     return (used["day"].tokens, used["day"].nanodollars / NANODOLLARS) if used else (0, 0.0)
 
 
