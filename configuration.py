@@ -268,6 +268,7 @@ def _find_conflicts(settings: Settings) -> Iterator[Conflict]:
     yield from conflicts.fallback_conflicts(settings.providers, supported)
     yield from conflicts.alias_conflicts(settings.model_aliases, supported)
     yield from conflicts.limit_conflicts(settings)
+    yield from conflicts.trace_conflicts(settings)
     yield from conflicts.address_conflicts(settings.providers)
 
 

@@ -58,7 +58,7 @@ from telemetry.chat_record import ChatSink
 from telemetry.costs import open_prices
 from telemetry.error_reporting import SentrySettings, configure_sentry, shutdown_sentry
 from telemetry.redaction import hide_secrets
-from telemetry.sinks import chat_sinks, open_metrics
+from telemetry.sinks import chat_sinks, open_metrics, open_traces
 from web.bodies import PendingBodies
 from web.client_limits import open_limits
 from web.cors import CorsMiddleware
@@ -146,7 +146,8 @@ def _lifespan(
                 active = settings.with_demo(simulator.base_urls, SIMULATED_KEY)
             providers = factory or ProviderFactory(active.providers, open_prices(active))
             limits = await stack.enter_async_context(open_limits(active, providers, broker))
-            sinks = (*chat_sinks(active, app.state.metrics), *limits.sinks)
+            traces = stack.enter_context(open_traces(active))
+            sinks = (*chat_sinks(active, app.state.metrics), *traces, *limits.sinks)
             gateway = _make_gateway(active, providers, sinks)
             stack.push_async_callback(gateway.aclose)
             await gateway.factory.warm()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from settings.model_aliases import ModelAlias
-from settings.options import LimitOptions, OptionGroups
+from settings.options import LimitOptions, OptionGroups, TraceOptions
 from settings.providers import ProviderSettings
+
+_TRACE_PACKAGES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
 
 class Conflict(NamedTuple):
@@ -42,6 +45,23 @@ def server_conflicts(options: OptionGroups) -> Iterator[Conflict]:
             "does not start; set GATEWAY_API_KEYS or KEYS_FILE (`python main.py keys new NAME`) or "
             "ALLOW_ANONYMOUS=true to let anybody in",
         )
+
+
+def trace_conflicts(options: TraceOptions) -> Iterator[Conflict]:
+    """The packages for traces are installed if traces are on."""
+    if options.otel_exporter_otlp_endpoint and not all(map(_is_installed, _TRACE_PACKAGES)):
+        yield Conflict(
+            {"OTEL_EXPORTER_OTLP_ENDPOINT"},
+            "OTEL_EXPORTER_OTLP_ENDPOINT: traces need the packages opentelemetry-sdk and "
+            "opentelemetry-exporter-otlp-proto-http, which are not installed",
+        )
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a package around it is missing
+        return False
 
 
 def limit_conflicts(options: LimitOptions) -> Iterator[Conflict]:

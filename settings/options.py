@@ -33,6 +33,7 @@ from settings.values import (
     SecondsOrNever,
     SystemPrompt,
     UpperCase,
+    Url,
 )
 
 STANDARD_OUTPUT = Path("-")
@@ -149,6 +150,13 @@ class MetricsOptions(Options):
         return self.metrics or self.metrics_port is not None
 
 
+class TraceOptions(Options):
+    """Where traces go."""
+
+    otel_exporter_otlp_endpoint: Url | None = None
+    otel_service_name: str = "ai-chat-gateway"
+
+
 class SentryOptions(Options):
     """Reports to Sentry."""
 
@@ -206,6 +214,7 @@ class OptionGroups(
     TimeoutOptions,
     LimitOptions,
     SentryOptions,
+    TraceOptions,
     MetricsOptions,
     LogOptions,
     UpstreamOptions,

@@ -73,6 +73,7 @@ class ChatOpening(msgspec.Struct, frozen=True, kw_only=True):
     address: str | None
     asked_provider: str
     messages: int
+    traceparent: str | None = None  # the client's header, if traces are on
 
 
 class AttemptOpening(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +104,7 @@ class ChatRecord(ChatOpening, frozen=True, kw_only=True):
     outcome: Outcome
     error: Failure | None
     first_content_ms: int | None
+    answer_ms: int | None = None  # when the model that answers began to
     total_ms: int
     prompt_bytes: int  # of its texts, tools and schemas
     usage: Usage | None

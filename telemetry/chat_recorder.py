@@ -29,6 +29,7 @@ from telemetry.chat_record import (
 from telemetry.error_reporting import report_bug
 from telemetry.log_line import Client, client_context
 from telemetry.process_usage import cpu_seconds, memory_mb
+from telemetry.span import traceparent_context
 
 T = TypeVar("T")
 
@@ -47,6 +48,7 @@ class ChatRecorder:
     """Collects what is known of one chat. `close` ends it, whatever happened."""
 
     __slots__ = (
+        "_answer_began",
         "_attempt",
         "_attempts",
         "_began",
@@ -79,12 +81,14 @@ class ChatRecorder:
             address=client.address,
             asked_provider=provider,
             messages=len(kept.chat.turns) + len(kept.chat.system),
+            traceparent=traceparent_context.get(),
         )
         self._reports = reports
         self._kept = kept
         self._provider = provider
         self._began = time.monotonic()
         self._first_content: float | None = None
+        self._answer_began: float | None = None
         self._attempt: _Attempt | None = None
         self._attempts = 0
         self._start: Start | Restart | None = None
@@ -104,12 +108,12 @@ class ChatRecorder:
     ) -> None:
         """Note that a model answers, before its first content is sent. `texts` grows with it."""
         self._start = opening
+        self._answer_began = now = time.monotonic()
         self._provider = opening.provider
         self._texts = texts
         if isinstance(opening, Start):
             self._first_content = None  # it was that of a held answer, which broke and was not sent
         if has_content:
-            now = time.monotonic()
             if self._first_content is None:
                 self._first_content = now
             if self._attempt:
@@ -151,6 +155,7 @@ class ChatRecorder:
             outcome=judge(end, failure),
             error=failure,
             first_content_ms=timing.first_content_ms,
+            answer_ms=_time_since(self._began, self._answer_began).first_content_ms,
             total_ms=timing.total_ms,
             prompt_bytes=self._kept.text_bytes,
             usage=end.usage if end else None,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+# The names of the providers in the conventions, if they are not ours.
+_PROVIDERS = {"gpt": "openai", "claude": "anthropic", "gemini": "gcp.gemini"}
 _CALL = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
 # As the conventions recommend.
 _CALL_SECONDS = tuple(0.01 * 2**step for step in range(14))
@@ -160,3 +162,8 @@ def exposed_names() -> set[str]:
     """Every name that a query may use."""
     endings = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_count", "_sum"]}
     return {metric.name + ending for metric in METRICS for ending in endings[metric.kind]}
+
+
+def genai_provider(provider: str) -> str:
+    """A provider's name in GenAI's semantic conventions."""
+    return _PROVIDERS.get(provider, provider)

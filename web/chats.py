@@ -18,6 +18,7 @@ from providers.needs import prepare_needs
 from settings.gateway_keys import GatewayKey
 from settings.options import LimitOptions
 from telemetry.log_line import conversation_id_context, request_id_context
+from telemetry.span import traceparent_context
 from web.bodies import read_body
 from web.client_limits import LeasedSlot
 from web.doors.base import Door, DoorRequest, Encoder, Reply
@@ -73,6 +74,8 @@ async def open_chat(
     is_demo = gateway.is_demo(provider)
     conversation_id = asked.chat.conversation_id or str(uuid.uuid4())
     conversation_id_context.set(conversation_id)
+    if services.settings.otel_exporter_otlp_endpoint:
+        traceparent_context.set(request.headers.get("traceparent"))
     identity = ChatIdentity(f"{provider}-{uuid.uuid4()}", conversation_id, request_id_context.get())
     encoder = _encoder(door, Reply(identity, is_demo, asked.options), asked)
     headers = {"X-Gateway-Provider": provider, **asked.headers}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from configuration import Settings
+from configuration import VERSION, Settings
 from telemetry.chat_record import ChatSink
 from telemetry.sinks.chat_metrics import ChatMetrics
+from telemetry.sinks.chat_traces import ChatTraces
 from telemetry.sinks.conversation_log import ConversationLog
 from telemetry.sinks.gateway_log import GatewayLog
 from telemetry.sinks.sentry_reports import SentryReports
@@ -32,3 +35,15 @@ def open_metrics(settings: Settings) -> Metrics | None:
         return None
     metrics: Metrics = importlib.import_module("telemetry.metrics").Metrics(settings.providers)
     return metrics
+
+
+@contextmanager
+def open_traces(settings: Settings) -> Iterator[Sequence[ChatSink]]:
+    """The sink of traces, if they are configured. Importing their library takes 0.8 s."""
+    if settings.otel_exporter_otlp_endpoint is None:
+        yield ()
+        return
+    library = importlib.import_module("telemetry.traces")
+    endpoint = settings.otel_exporter_otlp_endpoint
+    with closing(library.Traces(endpoint, settings.otel_service_name, VERSION)) as traces:
+        yield (ChatTraces(traces),)

@@ -16,8 +16,6 @@ from telemetry.chat_record import (
 if TYPE_CHECKING:
     from telemetry.metrics import Metrics
 
-# The names of the providers in GenAI's semantic conventions, if they are not ours.
-_PROVIDERS = {"gpt": "openai", "claude": "anthropic", "gemini": "gcp.gemini"}
 _ANONYMOUS = "-"  # of clients without a key
 
 
@@ -83,4 +81,4 @@ class ChatMetrics(ChatSink):
 
     def _call(self, provider: str, model: str) -> tuple[str, str, str]:
         """The labels of a request to a vendor."""
-        return "chat", _PROVIDERS.get(provider, provider), self._metrics.models.value(model)
+        return "chat", names.genai_provider(provider), self._metrics.models.value(model)

@@ -63,6 +63,7 @@ HOME_OF = {
     "starlette": ("main.py", "web/", "server/"),
     "genai_prices": ("telemetry/costs.py",),
     "prometheus_client": ("telemetry/metrics.py",),
+    "opentelemetry": ("telemetry/traces.py",),
     "sentry_sdk": ("telemetry/error_reporting.py",),
     "pydantic_settings": ("configuration.py",),
 }
