@@ -28,9 +28,10 @@ from providers.lineup import Lineup, Lineups
 from providers.model_names import AskedModel, ListedModel, ModelNames
 from providers.needs import find_needs
 from providers.policy import Blocked, arrange
+from providers.running_chats import RunningChats
 from providers.token_count import TokenCount
 from settings.gateway_keys import ModelScope
-from streams.deadline import CancelReason, ScopeCancelledError
+from streams.deadline import ScopeCancelledError
 from streams.failure import Failure
 from streams.kept_chat import KeptChat, PromptBudget
 from streams.off_loop import call_off_loop
@@ -64,7 +65,7 @@ class Gateway:
         self._health_cache_seconds = health_cache_seconds
         self._checks: dict[str, asyncio.Task[None]] = {}
         self._deep_checks: dict[str, float] = {}
-        self._chats: set[RunningChat] = set()
+        self.chats = RunningChats()
         self._lineups = Lineups(factory)
         self._demo = {name: factory.settings(name).demo for name in factory.names}
         self._names = ModelNames(map(factory.settings, factory.names), aliases)
@@ -97,7 +98,7 @@ class Gateway:
         try:
             kept.reserve()
             running = self._open_chat(asked, kept, record, identity.id)
-            self._chats.add(running)
+            self.chats.add(running)
             yield running
         except Exception as error:
             failure = _explain(error, asked.provider, running)
@@ -107,7 +108,7 @@ class Gateway:
             raise failure from error
         finally:
             if running is not None:
-                self._chats.discard(running)
+                self.chats.discard(running)
             record.close()
             kept.close()
 
@@ -185,8 +186,7 @@ class Gateway:
 
     def end_chats(self) -> None:
         """End all chats in progress, each with a GatewayError `draining`."""
-        for chat in self._chats:
-            chat.cancel(CancelReason.DRAINING)
+        self.chats.end()
 
     async def aclose(self) -> None:
         """Cancel the health checks in the background, then close the providers."""
@@ -240,7 +240,8 @@ def _explain(error: Exception, name: str, chat: RunningChat | None) -> Failure:
     """How a chat with the provider `name` failed."""
     if isinstance(error, GatewayError):
         return error if isinstance(error, Failure) else Failure(error, provider=name)
-    cause = GatewayError("draining" if isinstance(error, ScopeCancelledError) else "internal_error")
+    code = error.reason.value if isinstance(error, ScopeCancelledError) else "internal_error"
+    cause = GatewayError(code)
     if chat is None:
         return Failure(cause, provider=name, stage="before_content")
     return chat.failure(cause)

@@ -153,7 +153,7 @@ def _lifespan(
             await gateway.factory.warm()
             log_startup(active, gateway)
             bodies = stack.enter_context(closing(PendingBodies(active.max_pending_bytes)))
-            keys = await stack.enter_async_context(app.state.keys.opened())
+            keys = await stack.enter_async_context(app.state.keys.opened(gateway.chats))
             slots, drain = StreamLimit(active.max_streams), app.state.drain
             app.state.services = Services(active, gateway, slots, bodies, drain, keys, limits.gate)
             await stack.enter_async_context(measured(app.state))

@@ -11,7 +11,7 @@ from models import Usage
 from telemetry.chat_record import ChatRecord, ChatSink, Outcome
 
 _BYTES_PER_TOKEN = 4  # of text; what is usual for English
-_UNCHARGED = (Outcome.REJECTED, Outcome.UPSTREAM_ERROR_BEFORE, Outcome.INTERNAL_ERROR)
+_UNCHARGED = (Outcome.UPSTREAM_ERROR_BEFORE, Outcome.INTERNAL_ERROR)
 
 FindCost = Callable[[str, str, Usage], float | None]  # of a provider's model
 
@@ -42,6 +42,8 @@ def estimate(record: ChatRecord) -> Usage | None:
     if record.attempts == 0 or record.outcome in _UNCHARGED:
         return None
     answered = len(record.conversation.answer.encode("utf-8", "replace"))
+    if record.outcome is Outcome.REJECTED and not answered:
+        return None  # else its key was revoked while it was answered
     return Usage(
         input_tokens=math.ceil(record.prompt_bytes / _BYTES_PER_TOKEN),
         output_tokens=math.ceil(answered / _BYTES_PER_TOKEN),

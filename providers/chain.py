@@ -119,6 +119,11 @@ class RunningChat:
         self._attempt: Attempt | None = None  # the newest
         self._named: Link | None = None  # the model of the newest Start or Restart
 
+    @property
+    def key_hash(self) -> str | None:
+        """The hash of its client's gateway key, if it has one."""
+        return self._record.key_hash
+
     def cancel(self, reason: CancelReason) -> None:
         """End the chat with ScopeCancelledError: now, or after the batch that is being written."""
         self.scope.cancel(reason)

@@ -51,6 +51,7 @@ class ServerOptions(Options):
 
     gateway_api_keys: GatewayKeys = ()
     keys_file: Path | None = None
+    revoked_streams: Annotated[Literal["finish", "end"], LowerCase] = "finish"
     allow_anonymous: bool = False
     allowed_hosts: Annotated[tuple[Host, ...], CommaList, LowerCase] = ()
     cors_origins: Annotated[tuple[Origin, ...], CommaList, LowerCase] = ()

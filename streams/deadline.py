@@ -64,10 +64,11 @@ class Timer:
 
 
 class CancelReason(Enum):
-    """Why a scope cancelled."""
+    """Why a scope cancelled. The values of those that end a chat are its error's code."""
 
     TIMEOUT = "timeout"  # the deadline passed
     DRAINING = "draining"  # the instance is about to stop
+    REVOKED = "unauthorized"  # the client's key is valid no more
 
 
 class ScopeCancelledError(Exception):
@@ -121,7 +122,9 @@ class CancelScope:
         self._loop = asyncio.get_running_loop()
         self._at = min(deadline, limit)
         self._state = _OUTSIDE
-        self._reason: CancelReason | None = None  # requested, and not raised yet; DRAINING stays
+        self._reason: CancelReason | None = (
+            None  # requested, and not raised yet; one that ends the chat stays
+        )
         self._has_expired = False  # the timer fired while the scope was paused
         self._task: asyncio.Task[object] | None = None
         self._timer: asyncio.Handle | None = None
@@ -161,7 +164,7 @@ class CancelScope:
 
     def cancel(self, reason: CancelReason) -> None:
         """End the wait now; outside, or while paused, raise as soon as there is one again."""
-        if self._reason is not CancelReason.DRAINING:
+        if self._reason in (None, CancelReason.TIMEOUT):
             self._reason = reason
         if self._state is _WAITING and self._task:
             self._state = _CANCELLED

@@ -39,6 +39,8 @@ def judge(end: End | None, failure: Failure | None) -> Outcome:
         return Outcome.INTERNAL_ERROR
     if failure.code == "draining":
         return Outcome.DRAINED
+    if failure.code == "unauthorized":  # the key was revoked in the meantime
+        return Outcome.REJECTED
     if failure.stage == "after_content":
         return Outcome.UPSTREAM_ERROR_AFTER
     return Outcome.UPSTREAM_ERROR_BEFORE if failure.is_vendors else Outcome.REJECTED

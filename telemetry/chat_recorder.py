@@ -61,6 +61,7 @@ class ChatRecorder:
         "_reports",
         "_start",
         "_texts",
+        "key_hash",
     )
 
     def __init__(
@@ -83,6 +84,7 @@ class ChatRecorder:
             messages=len(kept.chat.turns) + len(kept.chat.system),
             traceparent=traceparent_context.get(),
         )
+        self.key_hash = client.key_hash
         self._reports = reports
         self._kept = kept
         self._provider = provider

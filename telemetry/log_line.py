@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from select import PIPE_BUF
@@ -26,10 +26,11 @@ _FIRST_FIELDS = ("timestamp", "level", "logger", "message", "request_id")
 
 @dataclass(slots=True)
 class Client:
-    """A request's client: its IP address, and the name of its gateway key, once checked."""
+    """A request's client: its IP address, and its gateway key's name and hash, once checked."""
 
     address: str | None
     key: str | None = None
+    key_hash: str | None = field(default=None, repr=False)
 
 
 request_id_context: ContextVar[str] = ContextVar("request_id", default="-")

@@ -46,6 +46,7 @@ def check_key(request: Request, keys: KeyRing, *, needed: bool = False) -> Gatew
         raise GatewayError("unauthorized")
     if access:
         access.client.key = key.name
+        access.client.key_hash = key.sha256
     if key.expires and datetime.now(UTC) >= key.expires:
         raise GatewayError("unauthorized", "The gateway key has expired.", reason="expired")
     return key

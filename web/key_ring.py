@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from settings.gateway_keys import GatewayKey
 
@@ -39,6 +40,11 @@ class KeyRing:
         sha256 = hashlib.sha256(sent.encode("utf-8", "surrogateescape")).hexdigest()
         key = self._by_hash.get(self._blind(sha256))
         return key if key and hmac.compare_digest(key.sha256, sha256) else None
+
+    def valid_hashes(self) -> frozenset[str]:
+        """The hashes of the keys that have not expired."""
+        now = datetime.now(UTC)
+        return frozenset(key.sha256 for key in self.keys if not key.expires or now < key.expires)
 
     def _blind(self, sha256: str) -> bytes:
         return hashlib.blake2s(sha256.encode(), key=self._secret).digest()

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 
 from configuration import VALID_PROVIDERS, ConfigurationError, Settings
 from logging_config import audit
+from providers.running_chats import RunningChats
 from settings.gateway_keys import GatewayKey
 from settings.keys_file import (
     KeysFileError,
@@ -65,8 +66,11 @@ class KeysSource:
         self._asked.set()
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[KeyRing]:
-        """Read the keys, and watch their file. Raises ConfigurationError."""
+    async def opened(self, chats: RunningChats) -> AsyncIterator[KeyRing]:
+        """Read the keys, and watch their file. Raises ConfigurationError.
+
+        With REVOKED_STREAMS=end, the chats whose key is valid no more are ended.
+        """
         if self._path is None:
             self.ring.replace(self._settings.gateway_api_keys)
             yield self.ring
@@ -75,7 +79,7 @@ class KeysSource:
         self.ring.replace(load_keys(self._settings))
         if warning := exposure_warning(self._path):
             _logger.warning(warning)
-        watching = asyncio.create_task(self._watch())
+        watching = asyncio.create_task(self._watch(chats))
         try:
             yield self.ring
         finally:
@@ -83,7 +87,7 @@ class KeysSource:
             with suppress(asyncio.CancelledError):
                 await watching
 
-    async def _watch(self) -> None:
+    async def _watch(self, chats: RunningChats) -> None:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
@@ -101,6 +105,8 @@ class KeysSource:
             else:
                 if keys is not None:
                     self._replace(keys)
+            if self._settings.revoked_streams == "end":
+                chats.end_without(self.ring.valid_hashes())
 
     def _look(self) -> tuple[GatewayKey, ...] | None:
         """The keys if the file has changed, and is complete. Raises ConfigurationError."""

@@ -151,6 +151,7 @@ def end(fallback: Fallback | None = None) -> End:
         ((end(), failure("internal_error", "after_content")), Outcome.OK),
         ((None, failure("internal_error", "after_content")), Outcome.INTERNAL_ERROR),
         ((None, failure("draining", "after_content")), Outcome.DRAINED),
+        ((None, failure("unauthorized", "after_content")), Outcome.REJECTED),
         ((None, failure("upstream_truncated", "after_content")), Outcome.UPSTREAM_ERROR_AFTER),
         ((None, failure("content_filtered", "after_content")), Outcome.UPSTREAM_ERROR_AFTER),
         ((None, failure("upstream_timeout")), Outcome.UPSTREAM_ERROR_BEFORE),
