@@ -127,6 +127,12 @@ KEY_COST = Metric(
     "What whole answers have cost, in US dollars, by the client's key",
     ("key",),
 )
+KEY_BUDGET = Metric(
+    "chat_gateway_key_budget_used_ratio",
+    "gauge",
+    "The used part of a key's budget at its newest request; 0 after its period",
+    ("key", "limit"),
+)
 REFUSALS = Metric(
     "chat_gateway_refusals",
     "counter",

@@ -22,10 +22,12 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from configuration import ProviderSettings
-from telemetry.metric_names import BREAKER, METRICS, Metric
+from telemetry.metric_names import BREAKER, KEY_BUDGET, METRICS, Metric
 from telemetry.metrics_folder import remove_gauges_of_dead
 
 _KINDS: dict[str, Any] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
+# How the gauges of several workers become one.
+_MODES = {BREAKER: "livemax", KEY_BUDGET: "mostrecent"}
 _MAX_OTHERS = 50  # further values of a label, beside those that are known
 
 # else each counter has a second series, the time of its creation
@@ -63,7 +65,7 @@ class Metrics:
         for metric in METRICS:
             own: dict[str, Any] = {"buckets": metric.buckets} if metric.kind == "histogram" else {}
             if metric.kind == "gauge":
-                own["multiprocess_mode"] = "livemax" if metric is BREAKER else "livesum"
+                own["multiprocess_mode"] = _MODES.get(metric, "livesum")
             self._series[metric] = _KINDS[metric.kind](
                 metric.name, metric.meaning, metric.labels, registry=self._registry, **own
             )

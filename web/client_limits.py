@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from socket import socket
 from types import TracebackType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.requests import Request
 
@@ -21,14 +21,24 @@ from providers.factory import ProviderFactory
 from settings.client_limits import ClientLimits
 from settings.gateway_keys import GatewayKey
 from telemetry.chat_record import ChatSink
+from web.budget_gauge import BudgetGauge
 from web.doors.rate_limits import LIMIT_HEADERS, limit_headers
 from web.limits import StreamLimit
+
+if TYPE_CHECKING:
+    from telemetry.metrics import Metrics
 
 
 class ClientGate:
     """Lets chats in as far as the limits of their clients allow."""
 
-    def __init__(self, limiter: Limiter, anonymous: ClientLimits | None) -> None:
+    def __init__(
+        self,
+        limiter: Limiter,
+        anonymous: ClientLimits | None,
+        budgets: BudgetGauge | None = None,
+    ) -> None:
+        self.budgets = budgets
         self._limiter = limiter
         self._anonymous = anonymous
 
@@ -43,6 +53,8 @@ class ClientGate:
         address = request.client.host if request.client else None
         client = client_name(key.name if key else None, address)
         verdict = await self._limiter.enter(client, limits)
+        if self.budgets and key:
+            self.budgets.note(key.name, verdict.standings)
         request.scope[LIMIT_HEADERS] = limit_headers(door, verdict.standings)
         if verdict.refused_by:
             is_rate = verdict.refused_by in ("requests_per_minute", "streams")
@@ -107,7 +119,7 @@ class OpenLimits(NamedTuple):
 
 @asynccontextmanager
 async def open_limits(
-    settings: Settings, factory: ProviderFactory, broker: socket | None
+    settings: Settings, factory: ProviderFactory, broker: socket | None, metrics: Metrics | None
 ) -> AsyncIterator[OpenLimits]:
     """The limits, if any are configured. `broker` is a worker's connection to its broker."""
     if not settings.has_limits:
@@ -127,5 +139,6 @@ async def open_limits(
             await stack.enter_async_context(kept_counts(counters, settings.counts_file))
             limiter = LocalLimiter(counters)
         stack.push_async_callback(limiter.aclose)
-        gate = ClientGate(limiter, settings.anonymous_limits)
+        budgets = BudgetGauge(metrics) if metrics else None
+        gate = ClientGate(limiter, settings.anonymous_limits, budgets)
         yield OpenLimits(gate, (UsageSink(limiter, find_cost),))

@@ -64,6 +64,8 @@ async def _measure(metrics: Metrics, services: Services) -> None:
         for name, provider in services.gateway.factory.built.items():
             for model, state in provider.breaker_states().items():
                 metrics.set(names.BREAKER, name, model, value=_BREAKER_STATES[state])
+        if services.gate and services.gate.budgets:
+            services.gate.budgets.clear_ended(services.keys.keys)
         due = loop.time() + _SECONDS
         await asyncio.sleep(_SECONDS)
         metrics.observe(names.LOOP_DELAY, value=max(0.0, loop.time() - due))
