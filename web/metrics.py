@@ -35,7 +35,8 @@ async def metrics_response(request: Request) -> Response:
 
 def count_refusal(request: Request, error: GatewayError) -> None:
     """Count a request that was refused; a chat's failure is in the chat's record."""
-    metrics: Metrics | None = request.app.state.metrics
+    app = request.scope.get("app")  # an ASGI app around ours may refuse before it
+    metrics: Metrics | None = app and app.state.metrics
     if metrics and not isinstance(error, Failure):
         metrics.count(names.REFUSALS, error.code, metrics.reasons.value(error.reason))
 

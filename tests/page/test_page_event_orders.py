@@ -200,6 +200,7 @@ async def test_escape_closes_the_list_wherever_the_focus_is(
         await chat.page.locator("#sidebar").wait_for(state="hidden")
         await chat.page.click("#menu")
         await chat.page.click("#show-settings")
+        await chat.page.locator("#settings").wait_for()
         await chat.page.keyboard.press("Escape")
         await chat.page.locator("#settings").wait_for(state="hidden")
         assert await chat.page.locator("#sidebar").is_visible()

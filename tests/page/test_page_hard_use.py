@@ -76,6 +76,7 @@ async def test_escape_elsewhere_stops_no_answer(browser: Browser, tmp_path: Path
         await chat.page.keyboard.press("Escape")
         await chat.page.get_by_role("button", name="Edit question").wait_for()
         await chat.page.click("#show-settings")
+        await chat.page.locator("#settings").wait_for()
         await chat.page.keyboard.press("Escape")
         await chat.page.locator("#settings").wait_for(state="hidden")
         assert await chat.page.locator("#stop").is_visible()

@@ -29,6 +29,7 @@ NOT_SERVING = {
     "simulator",
     "resilience",
     "scripts",
+    "commands",
 }  # what stands beside the gateway
 
 MAY_READ_IT = {
@@ -39,6 +40,13 @@ MAY_READ_IT = {
     "web/doors/openai_responses.py": "the same",
     "telemetry/log_record.py": "the time of a log record",
     "web/security_contact.py": "the date on which the contact expires",
+    "cluster/limit_counters.py": "budgets are of a day and a month of the calendar",
+    "cluster/count_file.py": "the same",
+    "telemetry/costs.py": "a vendor's prices may depend on the date and the hour",
+    "telemetry/traces.py": "a span's time of day; its length is counted on the monotonic clock",
+    "web/doors/rate_limits.py": "Anthropic's headers have the time of day at which a limit is reset",
+    "web/guards.py": "the date on which a key expires",
+    "web/key_ring.py": "the same",
 }
 
 
