@@ -14,8 +14,9 @@ from cluster.state_store import KeptState, MemoryStateStore, state_key, state_sc
 from models import State, ToolCall
 
 NO_LIMIT = 10**9
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)  # what JSON has
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | FLOATS | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=8,
 )

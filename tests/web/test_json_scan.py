@@ -61,7 +61,11 @@ def test_small_text_is_checked_by_the_rules_of_a_large_one(text: bytes) -> None:
 
 _KEYS = st.sampled_from(["a", "b", "", "[", "\\", '"', "\ud83d\ude00", "ä"])
 _VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _KEYS,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | _KEYS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=4),
 )
 
