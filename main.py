@@ -36,6 +36,7 @@ from uvicorn.config import STARTUP_FAILURE
 from aiproviders import Gateway
 from cluster.state_store import MemoryStateStore
 from commands import add_commands
+from commands.check import load_checked_settings
 from configuration import (
     VERSION,
     ConfigurationError,
@@ -44,7 +45,6 @@ from configuration import (
 )
 from logging_config import LogSettings, audit, configure_logging, logger, shutdown_logging
 from models import GatewayError
-from providers.capabilities import check_capabilities
 from providers.factory import ProviderFactory
 from server.http_protocol import http_protocol
 from server.listeners import Listeners
@@ -65,7 +65,7 @@ from web.cors import CorsMiddleware
 from web.drain import Chats, Drain
 from web.errors import handle_error
 from web.host_guard import HostGuard
-from web.keys_source import KeysSource, load_keys
+from web.keys_source import KeysSource
 from web.limits import StreamLimit
 from web.metrics import measured
 from web.middleware import LastResortMiddleware, RequestIdMiddleware
@@ -249,10 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if chosen.command:
             return int(chosen.run(chosen))
-        settings = load_settings()
-        check_capabilities(settings.capabilities_file)
-        open_prices(settings)
-        load_keys(settings)
+        settings = load_checked_settings()
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2

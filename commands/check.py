@@ -42,10 +42,7 @@ def add_check_command(commands: Any) -> None:
 
 def run_check(chosen: argparse.Namespace) -> int:
     """Run the command. Raises ConfigurationError."""
-    settings = load_settings()
-    check_capabilities(settings.capabilities_file)
-    open_prices(settings)
-    load_keys(settings)
+    settings = load_checked_settings()
     findings = [Finding("ok", "the configuration and the files that it names")]
     findings += [Finding("warning", warning) for warning in startup_warnings(settings)]
     findings += [*check_logs(settings), *check_open_files(settings), *check_clock(time.time())]
@@ -54,6 +51,15 @@ def run_check(chosen: argparse.Namespace) -> int:
     for state, text in findings:
         print(text_line(f"{state:<8} {text}"))
     return int(any(finding.state == "FAILED" for finding in findings))
+
+
+def load_checked_settings() -> Settings:
+    """The settings, once the files that they name are read too. Raises ConfigurationError."""
+    settings = load_settings()
+    check_capabilities(settings.capabilities_file)
+    open_prices(settings)
+    load_keys(settings)
+    return settings
 
 
 def check_logs(settings: Settings) -> Iterator[Finding]:

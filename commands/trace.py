@@ -61,7 +61,7 @@ def read_lines(folder: Path, words: str) -> Iterator[dict[str, Any]]:
                     try:
                         fields = json.loads(line)
                     except ValueError:
-                        continue
+                        continue  # torn, or being written
                     if isinstance(fields, dict) and {"timestamp", "request_id"} <= fields.keys():
                         yield fields
 
