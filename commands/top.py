@@ -11,13 +11,17 @@ from typing import Any
 import httpx
 
 from configuration import ConfigurationError, Settings, load_settings
+from telemetry import metric_names as names
 from telemetry.exposition import Sample, read_samples, total
 from telemetry.redaction import text_line
 
 _CLEAR = "\x1b[2J\x1b[H"
-_TOKENS = "gen_ai_client_inference_usage_output_tokens_total"
-_CHATS = "chat_gateway_chats_total"
-_KEY_CHATS = "chat_gateway_key_chats_total"
+_TOKENS = names.OUTPUT_TOKENS.sample_name
+_CHATS = names.CHATS.sample_name
+_COST = names.COST.sample_name
+_KEY_CHATS = names.KEY_CHATS.sample_name
+_KEY_TOKENS = names.KEY_TOKENS.sample_name
+_KEY_COST = names.KEY_COST.sample_name
 _BREAKERS = ("closed", "half open", "open")
 
 
@@ -80,14 +84,14 @@ def describe(before: list[Sample], samples: list[Sample], seconds: float) -> Ite
     def rate(name: str, **labels: str) -> float:
         return max(0.0, total(samples, name, **labels) - total(before, name, **labels)) / seconds
 
-    open_streams = total(samples, "chat_gateway_streams_open")
-    limit = total(samples, "chat_gateway_streams_limit")
-    memory = total(samples, "chat_gateway_memory_bytes") / 2**20
+    open_streams = total(samples, names.STREAMS_OPEN.name)
+    limit = total(samples, names.STREAMS_LIMIT.name)
+    memory = total(samples, names.MEMORY.name) / 2**20
     yield (
-        f"workers {total(samples, 'chat_gateway_workers'):.0f}   "
+        f"workers {total(samples, names.WORKERS.name):.0f}   "
         f"streams {open_streams:.0f} of {limit:.0f}   {rate(_CHATS):.1f} chats/s   "
         f"{rate(_TOKENS):.0f} tokens/s   memory {memory:.0f} MB   "
-        f"cost {total(samples, 'chat_gateway_cost_usd_total'):.4f} USD"
+        f"cost {total(samples, _COST):.4f} USD"
     )
     yield ""
     yield f"{'PROVIDER':<12}{'RUNNING':>8}{'CHATS/S':>9}{'CHATS':>10}{'NOT WHOLE':>11}{'USD':>12}"
@@ -97,14 +101,14 @@ def describe(before: list[Sample], samples: list[Sample], seconds: float) -> Ite
             total(samples, _CHATS, provider=name, outcome=outcome)
             for outcome in ("ok", "fallback_ok")
         )
-        running = total(samples, "chat_gateway_chats_running", provider=name)
-        cost = total(samples, "chat_gateway_cost_usd_total", provider=name)
+        running = total(samples, names.CHATS_RUNNING.name, provider=name)
+        cost = total(samples, _COST, provider=name)
         yield (
             f"{name:<12}{running:>8.0f}{rate(_CHATS, provider=name):>9.1f}{chats:>10.0f}"
             f"{chats - whole:>11.0f}{cost:>12.4f}"
         )
     for sample in samples:
-        if sample.name == "chat_gateway_breaker_state" and sample.value:
+        if sample.name == names.BREAKER.name and sample.value:
             state = _BREAKERS[int(sample.value)]
             yield text_line(f"breaker {state}: {' '.join(sample.labels.values())}")
     yield ""
@@ -115,8 +119,8 @@ def describe_keys(samples: list[Sample], rate: Callable[..., float]) -> Iterator
     """A table of the keys. `rate` is a counter's rate, by its name and labels."""
     yield f"{'KEY':<24}{'CHATS/S':>9}{'CHATS':>10}{'TOKENS/S':>10}{'USD':>12}"
     for name in values(samples, _KEY_CHATS, "key"):
-        tokens = rate("chat_gateway_key_tokens_total", key=name, direction="output")
-        cost = total(samples, "chat_gateway_key_cost_usd_total", key=name)
+        tokens = rate(_KEY_TOKENS, key=name, direction="output")
+        cost = total(samples, _KEY_COST, key=name)
         yield text_line(
             f"{name:<24}{rate(_KEY_CHATS, key=name):>9.1f}"
             f"{total(samples, _KEY_CHATS, key=name):>10.0f}{tokens:>10.0f}{cost:>12.4f}"

@@ -26,6 +26,11 @@ class Metric(NamedTuple):
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
 
+    @property
+    def sample_name(self) -> str:
+        """The name of a counter's or a gauge's samples as they are exposed."""
+        return f"{self.name}_total" if self.kind == "counter" else self.name
+
 
 CALL_SECONDS = Metric(
     "gen_ai_client_inference_duration_seconds",
