@@ -236,6 +236,11 @@ def wait_by_detail(delay: object) -> float | None:
     return vendor_error({"error": {"details": [{"retryDelay": delay}]}}, status=429).retry_after
 
 
+def wait_by_field(delay: object) -> float | None:
+    """As another gateway sends it."""
+    return vendor_error({"error": {"code": "rate_limited", "retry_after": delay}}).retry_after
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -303,6 +308,54 @@ def test_wait_is_read_from_google_details(delay: object, seconds: float | None) 
 
 
 @pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("PT30S", 30.0),
+        ("PT1M30S", 90.0),
+        ("PT0S", 0.0),
+        ("PT1.5S", 1.5),
+        ("PT0,5S", 0.5),
+        ("pt2m", 120.0),
+        (" PT1H ", 3600.0),
+        ("PT1H30M", 5400.0),
+        ("PT90M", 5400.0),
+        ("P1DT1S", LONGEST_WAIT),
+        ("P2W", LONGEST_WAIT),
+        ("P", None),
+        ("PT", None),
+        ("P1D2H", None),
+        ("PT1S1M", None),
+        ("P1Y", None),
+        ("P1M", None),
+        ("-PT5S", None),
+        ("PT-5S", None),
+        ("PT1.2.3S", None),
+        ("PTS", None),
+    ],
+)
+def test_wait_is_read_from_an_iso_duration(text: str, seconds: float | None) -> None:
+    """A header, Google's details and a field of the body are read alike."""
+    assert wait_by_header(retry_after=text) == seconds
+    assert wait_by_detail(text) == seconds
+    assert wait_by_field(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("delay", "seconds"),
+    [(7, 7.0), (1.5, 1.5), ("30s", 30.0), (0, 0.0), (None, None), (True, None), ({}, None)],
+)
+def test_wait_is_read_from_a_field_of_the_body(delay: object, seconds: float | None) -> None:
+    """In seconds, or as a duration."""
+    assert wait_by_field(delay) == seconds
+
+
+def test_wait_in_a_header_comes_before_one_in_the_body() -> None:
+    """The header is for the whole response."""
+    body = {"error": {"retry_after": 9}}
+    assert vendor_error(body, status=429, headers={"retry-after": "PT2S"}).retry_after == 2.0
+
+
+@pytest.mark.parametrize(
     "text",
     ["nan", "inf", "-inf", "-5", "1e999", "9" * 30, "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"],
 )
@@ -312,6 +365,7 @@ def test_absurd_wait_is_none_or_bounded(text: str) -> None:
         wait_by_header(retry_after=text),
         wait_by_header(retry_after_ms=text),
         wait_by_detail(f"{text}s"),
+        wait_by_detail(f"PT{text}S"),
     ):
         assert wait is None or 0 <= wait <= LONGEST_WAIT
 
