@@ -21,6 +21,7 @@ from providers.wires.error_frames import (
     raise_error_in,
 )
 from providers.wires.finish_reasons import is_finish_reason, to_finish_reason
+from providers.wires.generations import AnswerId
 from providers.wires.sse_reader import Frame
 from providers.wires.tool_calls import ToolCalls, encode_arguments
 from providers.wires.usage import UsageReport, merge_usage
@@ -47,6 +48,7 @@ class _Part(msgspec.Struct, gc=False):
 
 
 class _Delta(msgspec.Struct, gc=False):
+    role: Any = None
     content: str | list[_Part | str] | None = None
     reasoning: str | None = None  # Groq
     reasoning_content: str | None = None  # vLLM, llama.cpp, DeepSeek
@@ -81,6 +83,7 @@ class _XGroq(msgspec.Struct, gc=False):
 
 
 class _Chunk(msgspec.Struct, gc=False):
+    id: Any = None
     choices: list[_Choice] | None = None
     usage: UsageReport | None = None
     usage_metadata: UsageReport | None = None
@@ -103,11 +106,12 @@ class ChatCompletionsDecoder(Decoder):
     answer is complete, unless content followed it, or none came before it.
     """
 
-    __slots__ = ("_calls", "_refused", "_usage")
+    __slots__ = ("_calls", "_id", "_refused", "_usage")
 
     def __init__(self, provider: str = "", model: str = "") -> None:
         super().__init__(provider, model)
         self._refused = False
+        self._id = AnswerId()
         self._calls: ToolCalls | None = None  # created for an answer with calls
         self._usage: Usage | None = None
 
@@ -122,15 +126,20 @@ class ChatCompletionsDecoder(Decoder):
             if odd is None:
                 return
             chunk = odd
-        choices = chunk.choices or ()
+        choices = chunk.choices or []
         is_odd = chunk.error or chunk.errors or chunk.error_message or chunk.message
         is_odd = is_odd or chunk.x_groq or chunk.base_resp
         if is_odd or not choices or chunk.success is False:
             raise_error_in(data)
         before = len(batch)
+        is_new = chunk.id and chunk.id != self._id.id
+        if is_new and choices:
+            self._take_id(chunk.id, choices[0], batch)
         for choice in choices:
             if not choice.index:
                 self.take_choice(choice, batch)
+        if not (is_new or self._id.is_known) and len(batch) > before and not _opens(choices[0]):
+            self._id.repeat()
         if choices and len(batch) == before:
             raise_error_beside(data)
         if chunk.usage or chunk.x_groq or chunk.usage_metadata:
@@ -140,6 +149,17 @@ class ChatCompletionsDecoder(Decoder):
 
     def is_whole_after_break(self) -> bool:
         return self.finish is not None and self.finish.follows_content and not self.goes_on
+
+    def _take_id(self, new: object, choice: _Choice, batch: Batch) -> None:
+        """Take an id other than before.
+
+        An opening has a role. After a finish reason a server may go on with another answer, as
+        after a call of a tool of its own.
+        """
+        is_opening = _opens(choice)
+        if is_opening or _has_content(choice.delta):
+            follows_content = (self.has_content or bool(batch)) and self.finish is None
+            self._id.change(new, follows_content=follows_content, is_opening=is_opening)
 
     def take_choice(self, choice: _Choice, batch: Batch) -> None:
         """Append what a chunk has of the answer."""
@@ -223,6 +243,10 @@ class ChatCompletionsDecoder(Decoder):
             if report:
                 self._usage = merge_usage(self._usage, report.to_usage())
         self.set_usage(self._usage)
+
+
+def _opens(choice: _Choice) -> bool:
+    return choice.delta is not None and bool(choice.delta.role)
 
 
 def _has_content(delta: _Delta | None) -> bool:

@@ -15,6 +15,7 @@ from providers.wires.error_frames import (
     raise_error_in,
 )
 from providers.wires.finish_reasons import Finish, is_finish_reason, to_finish_reason
+from providers.wires.generations import AnswerId
 from providers.wires.lenient_json import Count
 from providers.wires.partial_arguments import PartialArguments, PartialValue
 from providers.wires.sse_reader import Frame
@@ -61,6 +62,7 @@ class _Usage(msgspec.Struct, rename="camel", gc=False):
 
 
 class _Chunk(msgspec.Struct, rename="camel", gc=False):
+    response_id: Any = None
     candidates: list[_Candidate] | None = None
     prompt_feedback: _Feedback | None = None
     usage_metadata: _Usage | None = None
@@ -78,10 +80,11 @@ class GenerateContentDecoder(Decoder):
     A finish reason may be repeated, and text may follow it.
     """
 
-    __slots__ = ("_calls", "_is_newly_finished", "_open_call", "_usage", "_word")
+    __slots__ = ("_calls", "_id", "_is_newly_finished", "_open_call", "_usage", "_word")
 
     def __init__(self, provider: str = "", model: str = "") -> None:
         super().__init__(provider, model)
+        self._id = AnswerId()
         self._usage = _Usage()
         self._calls = 0
         self._open_call: PartialArguments | None = None  # a call whose arguments arrive in pieces
@@ -107,7 +110,9 @@ class GenerateContentDecoder(Decoder):
         for candidate in chunk.candidates or ():
             if not candidate.index:
                 self._take_candidate(candidate, batch)
-        if chunk.candidates and len(batch) == before:
+        if len(batch) > before:
+            self._take_id(chunk.response_id, follows_content=self.has_content or before > 0)
+        elif chunk.candidates:
             raise_error_beside(data)
         if chunk.prompt_feedback and chunk.prompt_feedback.block_reason:
             self._take_block_reason(chunk.prompt_feedback.block_reason, batch)
@@ -122,6 +127,14 @@ class GenerateContentDecoder(Decoder):
             self._finish(batch)
         elif self.finish:
             self._close_call(batch)
+
+    def _take_id(self, new: object, *, follows_content: bool) -> None:
+        """Take the id of a piece. All pieces look like openings: they have a role."""
+        if new and new != self._id.id:
+            follows_content = follows_content and self.finish is None
+            self._id.change(new, follows_content=follows_content, is_opening=True)
+        elif new and not self._id.is_known:
+            self._id.repeat()
 
     def _take_usage(self, usage: _Usage) -> None:
         """Record usage. A report with prompt tokens replaces all counts, but a 0 replaces none."""

@@ -10,6 +10,7 @@ from models import GatewayError, Reasoning, Text, ToolCallDelta
 from providers.wires.decoder import Batch, Decoder
 from providers.wires.error_frames import is_error_name, named_error, raise_error, raise_error_in
 from providers.wires.finish_reasons import is_finish_reason, to_finish_reason
+from providers.wires.generations import Places
 from providers.wires.messages_usage import MessagesUsage
 from providers.wires.sse_reader import Frame
 from providers.wires.thinking import Thinking, redacted_block
@@ -74,7 +75,9 @@ class MessagesDecoder(Decoder):
     """Decodes named events from `message_start` to `message_stop`.
 
     Usage is sent at the start and, cumulative, later. A message that starts while another is open
-    is a different generation, and an error, as is a block that starts again after a piece of it.
+    is a different generation, and an error, as is a block that starts again after a piece of it, or
+    after a block with a higher index. After its stop a block of the same index may start: some
+    proxies give all blocks index 0.
     """
 
     __slots__ = (
@@ -83,6 +86,7 @@ class MessagesDecoder(Decoder):
         "_is_open",
         "_message_id",
         "_open_calls",
+        "_places",
         "_stopped_call",
         "_thinking",
         "_usage",
@@ -94,6 +98,7 @@ class MessagesDecoder(Decoder):
         self._is_open = False
         self._message_id: str | None = None
         self._calls = 0
+        self._places = Places("second_block")
         self._begun: dict[int | None, str] = {}  # the newest kind of piece of each open block
         self._open_calls: dict[int | None, _Call] = {}  # by the index of their block
         self._stopped_call: _Call | None = None  # until what follows shows whether it was cut
@@ -137,6 +142,7 @@ class MessagesDecoder(Decoder):
             raise_error_in(data)
         elif kind == "content_block_start":
             block = event.content_block or _Block()
+            self._places.begin(event.index, follows_content=self.has_content or bool(batch))
             if self._begun.pop(event.index, "") == _PIECES.get(block.type):
                 self._check_new(event.index, block)
             self._take_block(event.index, block, batch)
@@ -219,7 +225,9 @@ class MessagesDecoder(Decoder):
         elif block.type == "tool_use":
             known = self._open_calls.get(index)
             if known and block.id and known.id == block.id:
-                return  # the same start, repeated
+                # The same start, repeated; after its arguments the whole call is.
+                known.is_whole |= known.has_arguments
+                return
             self._close_call(known, batch)
             arguments = encode_arguments(block.input)
             is_whole = bool(arguments)

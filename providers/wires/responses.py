@@ -11,6 +11,7 @@ from providers.errors import vendor_error
 from providers.wires.decoder import Batch, Decoder
 from providers.wires.error_frames import is_error_name, named_error, raise_error_in
 from providers.wires.finish_reasons import broken, to_finish_reason
+from providers.wires.generations import Places
 from providers.wires.lenient_json import write_json
 from providers.wires.sse_reader import Frame
 from providers.wires.surrogates import TextKind
@@ -94,7 +95,16 @@ class ResponsesDecoder(Decoder):
     kind of text, only the kind of event that brings it first is read.
     """
 
-    __slots__ = ("_answered", "_calls", "_has_piece", "_id", "_open_items", "_sources", "_states")
+    __slots__ = (
+        "_answered",
+        "_calls",
+        "_has_piece",
+        "_id",
+        "_open_items",
+        "_places",
+        "_sources",
+        "_states",
+    )
 
     def __init__(self, provider: str = "", model: str = "") -> None:
         super().__init__(provider, model)
@@ -103,6 +113,7 @@ class ResponsesDecoder(Decoder):
         self._calls: ToolCalls | None = None  # created for an answer with calls
         self._answered: set[int | str | None] = set()  # calls whose arguments have begun
         self._states: list[Reasoning] = []  # until the item that follows them begins
+        self._places = Places("second_item")
         self._open_items: dict[int | None, tuple[str, str | None]] = {}  # types and calls' ids
         self._has_piece = False  # whether a piece has come since the newest item began
 
@@ -150,6 +161,8 @@ class ResponsesDecoder(Decoder):
             self._complete_call(index, _Item(arguments=event.arguments), batch)
         elif kind == "response.output_item.added":
             item = event.item or _Item()
+            follows_content = self.has_content or bool(batch)
+            self._places.begin(event.output_index, follows_content=follows_content)
             self._open_item(event.output_index, item)
             self._send_states(item, batch)
             if item.type == "function_call":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.vendors.wire_streams import CLAUDE, RESPONSES, Wire, named, play
+from tests.vendors.wire_streams import CHAT, CLAUDE, GEMINI, RESPONSES, Wire, data, named, play
 
 
 def block(index: int, kind: str = "text", **fields: object) -> bytes:
@@ -22,6 +22,38 @@ def item(index: int, kind: str = "message", **fields: object) -> bytes:
 
 def arguments(text: str) -> bytes:
     return named("response.function_call_arguments.delta", output_index=1, delta=text)
+
+
+def stop(index: int) -> bytes:
+    return named("content_block_stop", index=index)
+
+
+def text_block(index: int, text: str) -> bytes:
+    return block(index) + piece(index, text=text) + stop(index)
+
+
+def call_block(index: int, call: str, *texts: str) -> bytes:
+    pieces = b"".join(piece(index, "input_json", text) for text in texts)
+    return block(index, "tool_use", id=call, name="f") + pieces + stop(index)
+
+
+def item_done(index: int) -> bytes:
+    return named("response.output_item.done", output_index=index, item={"type": "message"})
+
+
+def chunk(answer: object, text: str = "", *, role: str | None = None, **fields: object) -> bytes:
+    delta = {"content": text} | ({"role": role} if role else {})
+    return data({"id": answer, "choices": [{"index": 0, "delta": delta}]} | fields)
+
+
+def opening(answer: object, text: str = "") -> bytes:
+    return chunk(answer, text, role="assistant")
+
+
+def candidate(answer: object, text: str, finish: str | None = None) -> bytes:
+    fields: dict[str, object] = {"content": {"role": "model", "parts": [{"text": text}]}}
+    fields |= {"finishReason": finish} if finish else {}
+    return data({"responseId": answer, "candidates": [fields]})
 
 
 CREATED = named("response.created", response={"id": "resp_1"})
@@ -48,6 +80,66 @@ SPLICED = {
         + arguments('{"x":1}'),
     ),
     "a response of the same id": (RESPONSES, RESPONSES.text("Hel") + CREATED),
+    "a response of another id": (
+        RESPONSES,
+        CREATED + RESPONSES.text("Hel") + named("response.created", response={"id": "resp_2"}),
+    ),
+    "all blocks": (
+        CLAUDE,
+        text_block(0, "Let me see.") + call_block(1, "a", "{}") + text_block(0, "Hello"),
+    ),
+    "all blocks, the first one open": (
+        CLAUDE,
+        block(0) + piece(0) + block(1, "tool_use", id="a", name="f") + text_block(0, "Hello"),
+    ),
+    "thinking and its text": (
+        CLAUDE,
+        block(0, "thinking")
+        + piece(0, "thinking")
+        + stop(0)
+        + text_block(1, "Hel")
+        + block(0, "thinking")
+        + piece(0, "thinking")
+        + stop(0)
+        + text_block(1, "Hello"),
+    ),
+    "calls with new ids": (
+        CLAUDE,
+        call_block(0, "a", "{}") + call_block(1, "b", "{}") + call_block(0, "c", "{}"),
+    ),
+    "all items": (
+        RESPONSES,
+        item(0)
+        + RESPONSES.text("Hel")
+        + item_done(0)
+        + item(1, "function_call", call_id="a", name="f")
+        + item(0)
+        + RESPONSES.text("Hello"),
+    ),
+    "a completion": (
+        CHAT,
+        opening("a") + chunk("a", "Hel") + opening("b") + chunk("b", "Hello"),
+    ),
+    "a completion whose openings have text": (
+        CHAT,
+        opening("a", "H") + chunk("a", "el") + opening("b", "Hello"),
+    ),
+    "a completion after its first piece": (
+        CHAT,
+        opening("a", "Hel") + opening("b") + chunk("b", "Hello"),
+    ),
+    "a completion after pings of other ids": (
+        CHAT,
+        opening("a") + chunk("a", "Hel") + chunk("p") + opening("b") + chunk("b", "Hello"),
+    ),
+    "a candidate": (
+        GEMINI,
+        candidate("a", "H") + candidate("a", "el") + candidate("b", "Hello"),
+    ),
+    "a candidate after its first piece": (
+        GEMINI,
+        candidate("a", "Hel") + candidate("b", "Hel") + candidate("b", "lo"),
+    ),
 }
 
 
@@ -70,6 +162,74 @@ BEGUN_ONCE = {
     "blocks on one index, each with its end": (
         CLAUDE,
         (block(0) + piece(0, text="a") + named("content_block_stop", index=0)) * 2,
+    ),
+    "texts, and calls between them, on one index": (
+        CLAUDE,
+        text_block(0, "a") + call_block(0, "a", "{}") + call_block(0, "b") + text_block(0, "a"),
+    ),
+    "calls on one index after a text": (
+        CLAUDE,
+        text_block(0, "Hel") + call_block(1, "a", "{}") + call_block(1, "b", "{}"),
+    ),
+    "a call that is repeated as a whole": (
+        CLAUDE,
+        call_block(0, "a", '{"x"', ":1}") * 2 + text_block(1, "Hel"),
+    ),
+    "a block that is numbered after a later one": (
+        CLAUDE,
+        call_block(3, "a", "{}") + text_block(2, "Hel"),
+    ),
+    "all blocks without pieces": (CLAUDE, block(0) + block(1) + block(0) + piece(1)),
+    "a completion with an id for each chunk": (
+        CHAT,
+        opening("a") + chunk("b", "H") + chunk("c", "e") + chunk("d", "l"),
+    ),
+    "a completion with an id and a role for each chunk": (
+        CHAT,
+        opening("a", "H") + opening("b", "e") + opening("c", "l"),
+    ),
+    "a completion with a role for each chunk": (
+        CHAT,
+        opening("a", "H") + opening("a", "e") + opening("a", "l"),
+    ),
+    "a completion with a role, and ids for several chunks each": (
+        CHAT,
+        opening("a", "H") + opening("b", "e") + opening("b", "l"),
+    ),
+    "a completion whose last chunks have another id": (
+        CHAT,
+        opening("a") + chunk("a", "Hel") + chunk("b") + chunk("b"),
+    ),
+    "a completion with another id and no role": (
+        CHAT,
+        opening("a") + chunk("a", "H") + chunk("b", "e") + chunk("b", "l"),
+    ),
+    "a completion without ids": (CHAT, opening(None, "H") + chunk("", "e") + opening(None, "l")),
+    "a completion with ids that are no texts": (CHAT, opening(1) + chunk(1, "H") + chunk(1, "el")),
+    "a completion after the opening of a proxy": (
+        CHAT,
+        opening("p") + chunk("p") + opening("a") + chunk("a", "Hel"),
+    ),
+    "a completion after another's finish reason": (
+        CHAT,
+        opening("a")
+        + chunk("a", "H")
+        + CHAT.finish("stop", id="a")
+        + opening("b")
+        + chunk("b", "el"),
+    ),
+    "a candidate with an id for each chunk": (
+        GEMINI,
+        candidate("a", "H") + candidate("b", "e") + candidate("c", "l"),
+    ),
+    "a candidate with one id": (GEMINI, candidate("a", "H") + candidate("a", "el")),
+    "a candidate whose last chunk has another id": (
+        GEMINI,
+        candidate("a", "H") + candidate("a", "el") + candidate("b", "", "STOP"),
+    ),
+    "a candidate after another's finish reason": (
+        GEMINI,
+        candidate("a", "H") + candidate("a", "e", "STOP") + candidate("b", "l"),
     ),
     "blocks of several kinds on one index": (
         CLAUDE,
@@ -94,7 +254,7 @@ BEGUN_ONCE = {
 async def test_what_begins_before_any_piece_is_no_second_generation(
     wire: Wire, events: bytes
 ) -> None:
-    """Nor is a block after the end of another on its index."""
+    """Nor is a block after the end of another on its index, nor a new id without a new opening."""
     ending = wire.finish(wire.stop) + wire.mark
     played = await play(wire, wire.opening + events + ending)
     assert played.text in ("Hel", "aa")

@@ -1,0 +1,85 @@
+"""Notices a second generation in one stream, as of a proxy that asks its model again unseen.
+
+Its text must not be added to the first one's. A stream has no mark of it, only these signs:
+
+- the id that the chunks had in common changes (`AnswerId`)
+- a block or an item begins again after one that followed it (`Places`)
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from models import GatewayError
+
+
+class _Ids(Enum):
+    """How a server uses ids, as far as its chunks have shown."""
+
+    UNKNOWN = "unknown"  # no two pieces of the answer have had the same id
+    SHARED = "shared"  # pieces have had the same id
+    CHANGED = "changed"  # the id has changed once; the next piece shows whether each has its own
+    UNRELIABLE = "unreliable"  # each piece has an id of its own, or none means anything
+
+
+class AnswerId:
+    """The id of the chunks of one answer."""
+
+    __slots__ = ("_use", "id", "is_known")
+
+    def __init__(self) -> None:
+        self.id: object = None
+        self.is_known = False  # whether a piece with the same id would show nothing new
+        self._use = _Ids.UNKNOWN
+
+    def change(self, new: object, *, follows_content: bool, is_opening: bool) -> None:
+        """Take an id other than that of the chunks before.
+
+        `is_opening`: the chunk is one with which an answer may begin. Raises GatewayError.
+        """
+        if follows_content and self.id is not None:
+            if not is_opening or self._use in (_Ids.CHANGED, _Ids.UNRELIABLE):
+                self._use = _Ids.UNRELIABLE
+            elif self._use is _Ids.SHARED:
+                raise _second_generation("second_message")
+            else:
+                self._use = _Ids.CHANGED
+        self.id = new
+        self.is_known = self._use is _Ids.UNRELIABLE
+
+    def repeat(self) -> None:
+        """Take a further piece with the same id, from a chunk that is no opening.
+
+        Raises GatewayError if the id has changed once before: it is no number of the chunk.
+        """
+        if self._use is _Ids.CHANGED:
+            raise _second_generation("second_message")
+        self._use, self.is_known = _Ids.SHARED, True
+
+
+class Places:
+    """The places of an answer's blocks or items, by their numbers on the wire.
+
+    Some proxies number all blocks 0, or several with the same number: one may begin again at once,
+    but not if a higher one has begun since.
+    """
+
+    __slots__ = ("_begun", "_highest", "_reason")
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+        self._begun: set[int] = set()
+        self._highest = -1
+
+    def begin(self, place: int | None, *, follows_content: bool) -> None:
+        """Take the place of what begins. Raises GatewayError if the numbers begin again."""
+        if place is None:
+            return
+        if follows_content and place < self._highest and place in self._begun:
+            raise _second_generation(self._reason)
+        self._begun.add(place)
+        self._highest = max(self._highest, place)
+
+
+def _second_generation(reason: str) -> GatewayError:
+    return GatewayError("upstream_bad_event", reason=reason)
