@@ -46,7 +46,8 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     tools: bool = True
     forced_choice: bool = True
     parallel_tool_calls: bool = True
-    effort_with_tools: bool = True
+    effort_with_tools: bool | Literal["absent"] = True
+    stream_schema: bool = True
     open_schema: bool = True
     schema: bool = True
     json_object: bool = True

@@ -13,6 +13,7 @@ import groq
 import httpx
 
 from configuration import ProviderSettings
+from models import JsonSchema, Prompt
 from providers.base_url import read_base_url
 from providers.http.client import make_http_client
 from providers.model_options import ModelOptions
@@ -22,6 +23,7 @@ from providers.wires.chat_completions import ChatCompletionsDecoder
 from providers.wires.chat_completions_body import to_body
 
 _ENDPOINTS = ("/chat/completions", "/models")
+_STREAM = "stream"
 _VERSION = "/openai/v1"  # for a base URL without one
 
 
@@ -35,6 +37,7 @@ class GroqProvider(StainlessProvider):
     parameter_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "max_completion_tokens": ("max_tokens",),
         "reasoning_effort": ("reasoning", "thinking", "effort"),
+        _STREAM: ("streaming",),
     }
 
     client_names: ClassVar[Mapping[str, str]] = {"max_completion_tokens": "max_tokens"}
@@ -58,3 +61,23 @@ class GroqProvider(StainlessProvider):
             "parallel_tool_calls": options.parallel_tool_calls,
             "reasoning_effort": options.effort,
         }
+
+    def accepted(self, prompt: Prompt, model: str) -> dict[str, object]:
+        """The parameters. A stream is one of them, since it may be refused to an answer in JSON."""
+        accepted = super().accepted(prompt, model)
+        if prompt.options.output is None or not self._streams(prompt, model):
+            return accepted
+        return {**accepted, _STREAM: True}
+
+    def body(self, prompt: Prompt, model: str) -> dict[str, object]:
+        """The body of a request for a stream, or for a whole answer if there can be no stream."""
+        return {**super().body(prompt, model), _STREAM: self._streams(prompt, model)}
+
+    def _streams(self, prompt: Prompt, model: str) -> bool:
+        match prompt.options.output:
+            case None:
+                return True
+            case JsonSchema() if not self.capabilities.of(model).stream_schema:
+                return False
+            case _:
+                return _STREAM not in prompt.left_out

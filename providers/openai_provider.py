@@ -73,7 +73,10 @@ class OpenAIProvider(StainlessProvider):
         """The parameters. Some models accept tools only without reasoning, by this API."""
         chosen = super().choose(prompt, model)
         if self._drops_effort(prompt, model):
-            chosen["reasoning_effort"] = "none"
+            if self.capabilities.of(model).effort_with_tools == "absent":
+                chosen.pop("reasoning_effort", None)
+            else:
+                chosen["reasoning_effort"] = "none"
         return chosen
 
     def dropped_params(self, asked: Prompt, model: str) -> tuple[str, ...]:
@@ -85,7 +88,7 @@ class OpenAIProvider(StainlessProvider):
 
     def _drops_effort(self, prompt: Prompt, model: str) -> bool:
         has_tools = bool(prompt.options.tools) or not prompt.is_plain
-        if not has_tools or self.capabilities.of(model).effort_with_tools:
+        if not has_tools or self.capabilities.of(model).effort_with_tools is True:
             return False
         return "reasoning_effort" not in prompt.left_out
 

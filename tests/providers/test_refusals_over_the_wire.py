@@ -5,11 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from models import End, Event, GatewayError, Prompt
+from models import (
+    AnswerOptions,
+    End,
+    Event,
+    GatewayError,
+    JsonObject,
+    JsonSchema,
+    Prompt,
+    Usage,
+)
 from providers.base import BaseProvider
 from tests.providers.test_provider_requests import PLAIN, STREAMS, open_provider
 from tests.vendors.loopback_vendor import LoopbackVendor, SentRequest, open_vendor, response
@@ -295,3 +306,77 @@ async def test_limit_that_does_not_fit_the_context_is_left_out_for_that_chat_alo
         True,
         False,
     ]
+
+
+WHOLE = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": '{"a": 1}'},
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": {"prompt_tokens": 5, "completion_tokens": 3},
+}
+SCHEMA = JsonSchema("s", msgspec.Raw(b'{"type": "object"}'))
+OSS = {"model_default": "openai/gpt-oss-120b"}
+
+
+@asynccontextmanager
+async def groq_at(
+    refuse: Callable[[Any], bool], **options: Any
+) -> AsyncIterator[tuple[BaseProvider, LoopbackVendor]]:
+    """Groq at a vendor that streams texts, and answers in JSON as a whole."""
+
+    def reply(request: SentRequest) -> bytes:
+        body = request.json
+        if refuse(body):
+            text = "`response_format` does not support streaming"
+            error = {"error": {"message": text, "type": "invalid_request_error"}}
+            refused = json.dumps(error).encode()
+            return response(refused, "400 Bad Request", content_type="application/json")
+        if body["stream"]:
+            return response(STREAMS["groq"])
+        return response(json.dumps(WHOLE).encode(), content_type="application/json")
+
+    async with open_vendor(b"") as vendor:
+        vendor.reply = reply
+        chosen = {**OSS, "max_attempts": 4, **options}
+        async with open_provider("groq", vendor, **chosen) as provider:
+            yield provider, vendor
+
+
+async def test_schema_at_groq_is_asked_for_without_a_stream() -> None:
+    """Groq's documentation excludes streams there; the client's own stream has the whole answer."""
+    prompt = PLAIN._replace(options=AnswerOptions(output=SCHEMA))
+    async with groq_at(lambda body: body["stream"] and "response_format" in body) as groq:
+        events = await ask(groq[0], prompt)
+        assert joined(await ask(groq[0])) == "Hello"
+    assert joined(events) == '{"a": 1}'
+    assert end_of(events).dropped_params == ()
+    assert end_of(events).usage == Usage(input_tokens=5, output_tokens=3)
+    assert [request.json["stream"] for request in groq[1].requests] == [False, True]
+
+
+async def test_answer_in_json_that_may_not_stream_is_asked_for_again_without() -> None:
+    """It was refused in 2024. That is remembered; texts go on streaming."""
+    prompt = PLAIN._replace(options=AnswerOptions(output=JsonObject()))
+    async with groq_at(lambda body: body["stream"] and "response_format" in body) as groq:
+        for _ in range(2):
+            events = await ask(groq[0], prompt)
+            assert (joined(events), end_of(events).dropped_params) == ('{"a": 1}', ())
+        assert joined(await ask(groq[0])) == "Hello"
+    sent = [request.json["stream"] for request in groq[1].requests]
+    assert sent == [True, False, False, True]
+
+
+async def test_operators_row_has_schemas_stream_at_groq(tmp_path: Path) -> None:
+    """So that nothing has to change here once Groq does."""
+    file = tmp_path / "capabilities.toml"
+    file.write_text("[groq.default]\nstream_schema = true\n")
+    prompt = PLAIN._replace(options=AnswerOptions(output=SCHEMA))
+    async with groq_at(lambda _: False, capabilities_file=file) as (provider, vendor):
+        assert joined(await ask(provider, prompt)) == "Hello"
+    assert [request.json["stream"] for request in vendor.requests] == [True]

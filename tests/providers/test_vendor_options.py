@@ -185,6 +185,19 @@ async def test_tools_by_chat_completions_are_sent_with_the_effort_none(
     assert plain["reasoning_effort"] == (effort or "none")
 
 
+@pytest.mark.parametrize("model", ["gpt-5.4", "gpt-5.4-mini", "gpt-5.5"])
+@pytest.mark.parametrize("effort", ["low", None])
+async def test_tools_by_chat_completions_are_sent_without_an_effort(
+    model: str, effort: str | None
+) -> None:
+    """These models refuse tools beside any effort, and reason only if they are asked to."""
+    options = {"model_default": model, "reasoning_effort": effort}
+    tools = PROMPT._replace(options=AnswerOptions(tools=TOOLS))
+    for prompt in (tools, STEP):
+        assert "reasoning_effort" not in (await send("gpt", prompt, **options)).json
+    assert (await send("gpt", PLAIN, **options)).json["reasoning_effort"] == (effort or "none")
+
+
 async def test_older_models_keep_their_effort_with_tools() -> None:
     """Only newer ones refuse it."""
     prompt = PROMPT._replace(options=AnswerOptions(tools=TOOLS, effort="low"))
