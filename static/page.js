@@ -6,7 +6,7 @@ import { curlCommand } from "./chat/curl.js";
 import { Database } from "./chat/database.js";
 import { Desk } from "./chat/desk.js";
 import { Disk } from "./chat/disk.js";
-import { dropDraft, keepDraft, readDraft } from "./chat/drafts.js";
+import { dropDraft, readDraft } from "./chat/drafts.js";
 import { chatUrl, gatewayKey, keepGatewayKey } from "./chat/gateway.js";
 import { choices, NAMED_BY_MODEL } from "./chat/kept.js";
 import { Library } from "./chat/library.js";
@@ -40,7 +40,7 @@ const desk = new Desk({ library, chats, limits, onChange: showDesk });
 const presets = new Presets(disk);
 const search = new Search(library);
 const keeping = new Keeping({ library, presets, onRemove: stopAll });
-const composer = new Composer({ onAsk: ask, onStop: stop, onDraft: (draft) => keepDraft(draftId(), draft), limits });
+const composer = new Composer({ onAsk: ask, onStop: stop, draftId: () => draftId(), limits });
 const thread = new Thread(find("thread"), {
   edit: (turn, text) => follow(desk.edit(turn, picker.provider, text)),
   retry: again,

@@ -1,9 +1,10 @@
 // Where a question is written: text, images and text files, send and stop.
 
+import { keepDraft, readDraft } from "../chat/drafts.js";
+import { list, say } from "../words.js";
 import { find } from "./elements.js";
 import { Images } from "./images.js";
 import { fitHeight, submitsOnEnter } from "./text_area.js";
-import { readTextFile } from "./text_files.js";
 
 const DOUBLE_CLICK_MILLISECONDS = 500;
 
@@ -13,16 +14,19 @@ export class Composer {
   #send = find("send");
   #stop = find("stop");
   #note = find("ask-note");
-  #images;
-  #onDraft;
+  #images = new Images(find("attached"), () => this.#keep());
+  #draftId;
+  #limits;
+  #reading = []; // the drafts for which files are being read
+  #isWaiting = false; // for these files, before the question is sent
 
   /**
    * `onAsk(text, images)` gets what is to be sent, and returns whether it is taken; `onStop()` is called by the stop
-   * button, `onDraft({text, images})` whenever what is not sent yet has changed. `limits()` are those of the gateway.
+   * button. `draftId()` names what is being written, see drafts.js; `limits()` are those of the gateway.
    */
-  constructor({ onAsk, onStop, onDraft, limits }) {
-    this.#onDraft = onDraft;
-    this.#images = new Images(find("attached"), { limits, say: (words) => this.say(words), onChange: () => this.#keep() });
+  constructor({ onAsk, onStop, draftId, limits }) {
+    this.#draftId = draftId;
+    this.#limits = limits;
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#ask(onAsk);
@@ -61,9 +65,10 @@ export class Composer {
   /** What was written, and not sent, in the conversation that is open now. */
   showDraft({ text, images }) {
     this.#images.attached = images;
-    this.#area.value = text;
+    if (this.#area.value !== text) this.#area.value = text; // else the cursor stays
     fitHeight(this.#area);
     this.say("");
+    this.#isWaiting = false;
   }
 
   /** Puts the words in place of what is written. */
@@ -78,11 +83,17 @@ export class Composer {
   }
 
   #ask(onAsk) {
-    const text = this.#area.value;
-    if (this.#send.hidden || !(text.trim() || !this.#images.isEmpty)) return;
-    if (!onAsk(text, this.#images.attached)) return;
-    this.#images.clear();
+    const { text, images } = this.#draft;
+    this.#isWaiting = !this.#send.hidden && this.#reading.includes(this.#draftId());
+    if (this.#isWaiting) return this.say(say("ask.reading"));
+    if (this.#send.hidden || !(text.trim() || images.length)) return;
+    if (!onAsk(text, images)) return;
+    this.#images.attached = [];
     this.fill("");
+  }
+
+  get #draft() {
+    return { text: this.#area.value, images: this.#images.attached };
   }
 
   #change() {
@@ -92,7 +103,7 @@ export class Composer {
   }
 
   #keep() {
-    this.#onDraft({ text: this.#area.value, images: this.#images.attached });
+    keepDraft(this.#draftId(), this.#draft);
   }
 
   /** The stop button takes the place of the send button: the second of two quick clicks is not meant for it. */
@@ -134,16 +145,31 @@ export class Composer {
     this.#attach([...files]);
   }
 
-  /** Text files are put into the question; of the others the images are taken. */
+  /** Text files are put into the question, images go with it: that for which they were attached. */
   async #attach(files) {
-    const texts = await Promise.all(files.map((file) => (file.type.startsWith("image/") ? null : readTextFile(file))));
-    for (const text of texts.filter(Boolean)) {
-      const before = this.#area.value.trimEnd();
-      this.fill(`${before}${before && "\n\n"}${text}\n\n`);
-    }
-    await this.#images.attach(files.filter((_, index) => !texts[index]));
+    const id = this.#draftId();
+    this.#reading.push(id);
+    const { images, texts, words } = await read(files, this.#limits()?.max_image_bytes);
+    this.#reading.splice(this.#reading.indexOf(id), 1);
+    const isHere = id === this.#draftId();
+    const before = isHere ? this.#draft : readDraft(id);
+    const draft = { text: texts.reduce(append, before.text), images: [...before.images, ...images] };
+    keepDraft(id, draft);
+    if (!isHere) return;
+    const isSent = this.#isWaiting && !words;
+    this.showDraft(draft);
+    this.say(words);
+    if (isSent) this.#form.requestSubmit();
   }
 }
+
+/** What cannot even be tried, as without the gateway, is said too. */
+const read = (files, maxImageBytes) =>
+  import("./files.js")
+    .then(({ readFiles }) => readFiles(files, maxImageBytes))
+    .catch(() => ({ images: [], texts: [], words: say("ask.unread", { names: list(files.map(({ name }) => name)) }) }));
+
+const append = (before, text) => `${before.trimEnd()}${before.trim() && "\n\n"}${text}\n\n`;
 
 /** Cells of a table and parts of a document come with a picture of themselves: the words are meant. */
 const hasWords = ({ types }) => types.includes("text/plain") && types.includes("text/html");

@@ -96,6 +96,100 @@ async def test_file_that_cannot_be_read_is_named(
         assert written == "Look:\n\na.txt\n\n```\nhello\n```\n\n"
 
 
+SLOW_PICTURES = """() => {
+    const decode = createImageBitmap;
+    window.createImageBitmap = async (file) => {
+        await new Promise((resolve) => (window.goOn = resolve));
+        return decode(file);
+    };
+}"""  # a phone takes seconds for a large photo
+UNTIL_DECODING = """() => new Promise((resolve) => {
+    const look = () => (window.goOn ? resolve() : requestAnimationFrame(look));
+    look();
+})"""
+
+
+async def test_question_waits_for_its_picture(browser: Browser, tmp_path: Path) -> None:
+    """Sent while the picture is still being made smaller, it goes with it; the picture is not left for the next one."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        await chat.page.evaluate(SLOW_PICTURES)
+        gateway.gpt.enqueue(*answer("A dot"))
+        picture = file("dot.png", base64.b64decode(PIXEL), "image/png")
+        await chat.page.set_input_files("#image-files", picture)
+        await chat.page.evaluate(UNTIL_DECODING)
+        await chat.ask("What is it?")
+        assert await chat.answers.count() == 0
+        await chat.page.evaluate("() => goOn()")
+        await chat.last_answer.locator("footer.facts").wait_for()
+        kinds = [type(part) for part in gateway.gpt.history[0].prompt.turns[0].parts]
+        assert kinds == [Image, Text]
+        assert await chat.page.locator("#attached img").count() == 0
+
+
+async def test_question_does_not_go_without_its_picture(browser: Browser, tmp_path: Path) -> None:
+    """Sent before the file turns out to be no picture, it stays where it is, with the reason."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        await chat.page.evaluate(SLOW_PICTURES)
+        await chat.page.set_input_files("#image-files", file("no.png", b"no picture", "image/png"))
+        await chat.page.evaluate(UNTIL_DECODING)
+        await chat.ask("What is it?")
+        await chat.page.evaluate("() => goOn()")
+        await chat.page.locator("#ask-note", has_text="no.png").wait_for()
+        assert await chat.page.input_value("#question") == "What is it?"
+        assert not gateway.gpt.history
+
+
+async def test_picture_stays_with_the_conversation_it_was_attached_in(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Another one that is opened before the picture is ready does not get it."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        gateway.gpt.enqueue(*answer("First words"))
+        await chat.ask_and_wait("First?")
+        await chat.page.evaluate(SLOW_PICTURES)
+        picture = file("dot.png", base64.b64decode(PIXEL), "image/png")
+        await chat.page.set_input_files("#image-files", picture)
+        await chat.page.evaluate(UNTIL_DECODING)
+        await chat.page.fill("#question", "And this?")
+        await chat.page.click("#new-chat")
+        await chat.page.evaluate("() => goOn()")
+        await chat.page.get_by_role("button", name="First?", exact=True).click()
+        await chat.page.get_by_alt_text("dot.png").wait_for()
+        assert await chat.page.input_value("#question") == "And this?"
+        await chat.page.click("#new-chat")
+        assert await chat.page.locator("#attached img").count() == 0
+
+
+async def test_picture_of_another_kind_is_made_one_that_is_taken(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """What the browser can show can be attached, whatever the vendors take."""
+    bitmap = bytes.fromhex(
+        "424d3a000000000000003600000028000000010000000100000001001800000000000400000000000000000000000000000000000000"
+        "0000ff00"
+    )
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        gateway.gpt.enqueue(*answer("Red"))
+        await chat.page.set_input_files("#image-files", file("red.bmp", bitmap, "image/bmp"))
+        await chat.page.get_by_alt_text("red.bmp").wait_for()
+        await chat.ask_and_wait("Which colour?")
+        (image, _) = gateway.gpt.history[0].prompt.turns[0].parts
+        assert isinstance(image, Image)
+        assert image.media_type == "image/webp"
+
+
 async def test_long_question_is_folded(browser: Browser, tmp_path: Path) -> None:
     """As one with a file is; it can be opened, and is sent whole."""
     async with (

@@ -270,5 +270,12 @@ async def test_page_is_light(browser: Browser, tmp_path: Path) -> None:
     ):
         sizes = await chat.page.evaluate(SIZES)
         assert sum(compressed for *_, compressed in sizes) < PAGE_BYTES, sizes
-        loaded_late = ("/highlight/", "/temml/", "/export.js", "/pictures.js", "/settings.js")
+        loaded_late = (
+            "/highlight/",
+            "/temml/",
+            "/export.js",
+            "/files.js",
+            "/pictures.js",
+            "/settings.js",
+        )
         assert not [name for name, *_ in sizes if any(each in name for each in loaded_late)]
