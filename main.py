@@ -64,6 +64,7 @@ from web.client_limits import open_limits
 from web.cors import CorsMiddleware
 from web.drain import Chats, Drain
 from web.errors import handle_error
+from web.framework import FASTAPI_OPTIONS
 from web.host_guard import HostGuard
 from web.keys_source import KeysSource
 from web.limits import StreamLimit
@@ -96,11 +97,9 @@ def create_app(
     app = FastAPI(
         title="AI chat gateway",
         version=VERSION,
+        routes=router.routes,  # to include the router would match each path twice
         lifespan=_lifespan(settings, factory, broker),
-        redirect_slashes=False,
-        openapi_url=None,  # served by web/routes.py
-        docs_url=None,
-        redoc_url=None,
+        **FASTAPI_OPTIONS,
     )
     app.state.keys = KeysSource(settings)
     app.state.metrics = open_metrics(settings)
@@ -122,7 +121,6 @@ def create_app(
         app.add_middleware(
             PrefixMiddleware, root_path=settings.root_path or "", proxies=settings.trusted_proxies
         )
-    app.include_router(router)
     app.mount("/static", PageFiles())
     app.state.openapi = OpenApiDocument(app)
     return app

@@ -23,6 +23,7 @@ from web.doors.model_lists import (
     openai_models,
     speaks_anthropic,
 )
+from web.framework import DirectRoute
 from web.guards import check_key, check_operator, check_provider, forbidden
 from web.metrics import metrics_response
 from web.openapi import (
@@ -51,7 +52,9 @@ def add_doors(router: APIRouter, doors: Mapping[str, Door]) -> None:
     """Add a route for the chats of each door."""
     for path, door in doors.items():
         page = CHATS.get(path, {"include_in_schema": False})
-        router.add_api_route(path, chat_route(door), methods=["POST"], **page)
+        router.add_api_route(
+            path, chat_route(door), methods=["POST"], route_class_override=DirectRoute, **page
+        )
 
 
 def add_counts(router: APIRouter, doors: Mapping[str, CountingDoor]) -> None:

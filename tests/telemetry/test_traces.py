@@ -12,12 +12,15 @@ import pytest
 
 from configuration import ConfigurationError, load_settings
 from models import GatewayError
+from simulator import Simulator
 from telemetry.sinks import chat_sinks, open_traces
 from telemetry.sinks.chat_traces import ChatTraces
 from telemetry.span import Span
 from telemetry.traces import Traces
+from tests.clients.plain_http import make_client
 from tests.gateways.chat_records import make_record
 from tests.gateways.scripted import answer, scripted_gateway
+from tests.gateways.served import groq_at, served
 from tests.project.source_files import ROOT
 from tests.telemetry.otlp_collector import attributes_of, collecting
 from tests.vendors.scripted_provider import text
@@ -141,6 +144,29 @@ def test_nothing_is_imported_or_traced_if_it_is_off() -> None:
         "name in ('opentelemetry.sdk', 'opentelemetry.exporter', 'google.protobuf')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+async def test_fastapi_exports_nothing_whatever_the_environment_asks_for(tmp_path: Path) -> None:
+    """Its spans, metrics and logs, with the messages of exceptions, are configured by variables alone."""
+    asked = {"fastapi_otel_auto_configure": "true", "otel_metric_export_interval": "100"}
+    chat = {"messages": [{"role": "user", "content": "Hello?"}]}
+    with collecting() as collector:
+        async with (
+            Simulator() as simulator,
+            served(
+                tmp_path,
+                **groq_at(simulator),
+                **asked,
+                otel_exporter_otlp_endpoint=collector.url,
+            ) as gateway,
+            make_client() as client,
+        ):
+            response = await client.post(f"{gateway.url}/chat/groq", json=chat)
+            gateway.process.terminate()
+            await gateway.ended(60)
+        assert response.status_code == 200
+        assert [span.name.partition(" ")[0] for span in collector.spans] == ["chat", "chat"]
+        assert set(collector.paths) == {"/v1/traces"}
 
 
 def test_missing_package_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
