@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DEFAULT_HEADERS = {
@@ -14,6 +13,8 @@ DEFAULT_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in DEFAULT_HEADERS.items()]
+
 
 class ResponsePolicyMiddleware:
     """Adds the default headers that a response does not set itself."""
@@ -24,10 +25,10 @@ class ResponsePolicyMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message.setdefault("headers", [])
-                headers = MutableHeaders(scope=message)
-                for name, value in DEFAULT_HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in headers}
+                headers += [header for header in _RAW_HEADERS if header[0] not in names]
+                message["headers"] = headers
             await send(message)
 
         await self._app(scope, receive, send_with_policy if scope["type"] == "http" else send)
