@@ -217,9 +217,9 @@ class Gateway:
     def _suited(self, lineup: Lineup, kept: KeptChat) -> Lineup:
         """The models that can do what the chat needs. Raises GatewayError `unsupported`."""
         options = kept.chat.options
-        if not (kept.has_calls or kept.has_images or options is not NO_OPTIONS):
+        if not (kept.kinds or options is not NO_OPTIONS):
             return lineup
-        needs = find_needs(options, has_calls=kept.has_calls, has_images=kept.has_images)
+        needs = find_needs(options, kept.kinds)
         return lineup.suited(needs) if needs else lineup
 
     def _prepare(self, lineup: Lineup, kept: KeptChat, name: str) -> tuple[BaseProvider, Prompt]:

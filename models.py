@@ -13,6 +13,7 @@ import msgspec
 # --- what a client asks --------------------------------------------------------------------------
 
 ImageMediaType = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
+FileMediaType = Literal["application/pdf"]
 
 
 class Text(msgspec.Struct, frozen=True, gc=False):
@@ -26,6 +27,17 @@ class Image(msgspec.Struct, frozen=True, gc=False):
 
     media_type: ImageMediaType
     data: str
+
+
+class File(msgspec.Struct, frozen=True, gc=False):
+    """A PDF: its bytes in base64, never a URL to fetch. `name` is empty if it has none."""
+
+    media_type: FileMediaType
+    data: str
+    name: str = ""
+
+
+Content = Text | Image | File  # of a message, or of a tool's result
 
 
 class State(msgspec.Struct, frozen=True, gc=False):
@@ -62,11 +74,11 @@ class ToolResult(msgspec.Struct, frozen=True, gc=False):
     """What a tool returned to the call with this id."""
 
     call_id: str
-    parts: tuple[Text | Image, ...]
+    parts: tuple[Content, ...]
     is_error: bool = False
 
 
-Part = Text | Image | Reasoning | ToolCall | ToolResult
+Part = Content | Reasoning | ToolCall | ToolResult
 
 
 class Turn(msgspec.Struct, frozen=True, gc=False):
@@ -181,8 +193,8 @@ class Prompt(NamedTuple):
 
     Adjacent turns have different roles, and no turn is empty. The results of the calls of a turn
     are the first parts of the next one, in the order of the calls: one for each call. `is_plain`
-    says that all parts are texts and images. `left_out` names parameters that are not sent. A
-    request is made in a thread of a prompt that `is_large`.
+    says that all parts are texts, images and files. `left_out` names parameters that are not sent.
+    A request is made in a thread of a prompt that `is_large`.
     """
 
     system: str

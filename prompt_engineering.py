@@ -5,8 +5,8 @@ The rules, in their order:
 1. System prompt: the provider's own (`<VENDOR>_SYSTEM_PROMPT`) if it is set, else SYSTEM_PROMPT,
    else the generic one, which clients of other vendors' protocols do not get;
    below it, after an empty line, the client's system messages in their order.
-2. Empty turns are left out: a text of white space alone is empty, an image, a call or a result is
-   not. A turn of reasoning alone is empty, too.
+2. Empty turns are left out: a text of white space alone is empty, an image, a file, a call or a
+   result is not. A turn of reasoning alone is empty, too.
 3. Adjacent turns of one role become one, their texts joined by an empty line.
 4. The first turn is the user's: an assistant's greeting before it is left out.
 5. The last turn is the user's: a final turn of the assistant is left out, since no default model
@@ -29,6 +29,7 @@ import msgspec
 
 from models import (
     Chat,
+    File,
     GatewayError,
     Image,
     Part,
@@ -45,7 +46,7 @@ GENERIC_SYSTEM_PROMPT = (
     "question, and say so when you do not know. Use Markdown where it helps the reader."
 )
 
-_PLAIN = {Text, Image}
+_PLAIN = {Text, Image, File}
 _FITTING_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _ODD_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST_NAME = 64

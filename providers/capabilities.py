@@ -54,6 +54,7 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     format_with_tools: bool = True
     format_with_forced_choice: bool = True
     images: bool = True
+    files: bool = True
     binds_thinking: bool = False
 
     def choose_effort(self, configured: str | None) -> str | None:

@@ -50,7 +50,7 @@ async def run_chat(opened: AbstractContextManager[RunningChat]) -> Batches:
     with opened as chat:
         # A client that left while its request was being read is noticed here: no model is asked.
         await chat.scope.sleep(0)
-        if chat.kept.has_calls:
+        if "calls" in chat.kept.kinds:
             await chat.recall()
         while True:
             attempt = await chat.begin()

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from configuration import ProviderSettings
 from models import GatewayError
 from providers.base import BaseProvider
+from providers.capabilities import load_capabilities
 from telemetry.costs import PriceList
 
 # Module and class by name, or the function that chooses the class: importing a vendor's SDK takes
@@ -62,6 +63,21 @@ class ProviderFactory:
             provider = self.built[name] = _provider_class(name)(settings)
             provider.prices = self._prices.of(settings) if self._prices else None
         return provider
+
+    def takes_files(self, name: str) -> bool:
+        """Whether some model that a chat with the provider may ask accepts files.
+
+        Raises GatewayError `unknown_provider`.
+        """
+        asked = self.settings(name)
+        others = filter(
+            lambda other: other.configured, map(self.settings, asked.fallback_providers)
+        )
+        return any(
+            load_capabilities(provider.name, provider.capabilities_file).of(model).files
+            for provider in (asked, *others)
+            for model in provider.chain
+        )
 
     async def warm(self) -> None:
         """Build the configured providers before the first request. The imports run in a thread."""

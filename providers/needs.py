@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Literal
 
 from models import AnswerOptions, GatewayError, JsonObject, JsonSchema, NamedTool
 from providers.capabilities import Capability
 from providers.schemas.adapt import ANTHROPIC, adapt_output
+from streams.kept_chat import Kind
 from streams.off_loop import call_off_loop
 
 _LONG_SCHEMA = 2**13  # bytes, each of which takes two microseconds
@@ -23,6 +24,7 @@ Need = Literal[
     "format_with_tools",
     "format_with_forced_choice",
     "images",
+    "files",
 ]
 Needs = frozenset[Need]
 
@@ -39,6 +41,7 @@ _FIELDS: Mapping[Need, tuple[str, str]] = {
         "a response_format beside a tool_choice that requires a call",
     ),
     "images": ("messages", "images in messages"),
+    "files": ("messages", "files in messages"),
 }
 
 
@@ -49,12 +52,12 @@ async def prepare_needs(options: AnswerOptions) -> None:
         await call_off_loop(partial(adapt_output, output, ANTHROPIC))
 
 
-def find_needs(options: AnswerOptions, *, has_calls: bool, has_images: bool) -> Needs:
-    """The needs of a chat. `has_calls` and `has_images` are of its messages."""
+def find_needs(options: AnswerOptions, kinds: Collection[Kind]) -> Needs:
+    """The needs of a chat. `kinds` are those of the parts of its messages."""
     choice, output = options.tool_choice, options.output
     is_forced = choice == "required" or isinstance(choice, NamedTool)
     found: dict[Need, bool] = {
-        "tools": has_calls or bool(options.tools),
+        "tools": "calls" in kinds or bool(options.tools),
         "forced_choice": is_forced,
         "schema": isinstance(output, JsonSchema),
         # The only vendor that enforces a schema whatever the client says, and refuses others.
@@ -62,7 +65,8 @@ def find_needs(options: AnswerOptions, *, has_calls: bool, has_images: bool) -> 
         "json_object": isinstance(output, JsonObject),
         "format_with_tools": output is not None and bool(options.tools),
         "format_with_forced_choice": output is not None and is_forced,
-        "images": has_images,
+        "images": "images" in kinds,
+        "files": "files" in kinds,
     }
     return frozenset(need for need, is_needed in found.items() if is_needed)
 

@@ -176,6 +176,7 @@ class LimitOptions(Options):
     max_messages: Count = 2_000
     max_message_chars: Count = 200_000
     max_image_bytes: Count = 5 * 2**20
+    max_file_bytes: Count = 5 * 2**20
     max_json_depth: Annotated[int, Field(ge=6, le=500)] = 32
     max_json_values: Count = 100_000
     max_tools: Count = 128

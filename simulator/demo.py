@@ -28,14 +28,15 @@ def compose(wire: Wire) -> tuple[Piece, ...]:
 
 def compose_answer(wire: Wire) -> str:
     """A few sentences of markdown."""
-    images = f" and {_count(wire.prompt.images, 'image')}" if wire.prompt.images else ""
+    kinds = {"image": wire.prompt.images, "file": wire.prompt.files}
+    media = "".join(f" and {_count(number, kind)}" for kind, number in kinds.items() if number)
     results = [f"- “{_shorten(result)}”" for result in wire.prompt.results]
     paragraphs = [
         f"You asked **{wire.model}**: “{_shorten(wire.prompt.question)}”",
         *(["The tools returned:\n\n" + "\n".join(results)] if results else []),
         f"This is a *simulated* answer in {wire.vendor}'s format. "
         "No model was asked, no key was needed, and nothing has left this machine.",
-        f"- {wire.remark}\n- Your prompt has {_count(wire.prompt.words, 'word')}{images}.\n"
+        f"- {wire.remark}\n- Your prompt has {_count(wire.prompt.words, 'word')}{media}.\n"
         f"- With a real key in `{wire.key_variable}_API_KEY` "
         "the same request reaches the real model.",
     ]

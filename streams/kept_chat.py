@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import assert_never
+from typing import Literal, assert_never
 
 from models import (
     REMINDER,
     Chat,
+    Content,
+    File,
     GatewayError,
     Image,
     JsonSchema,
@@ -28,6 +30,8 @@ from models import (
 _LARGE = 2**18
 _PART_WEIGHT = 2**8
 _SCHEMA_WEIGHT = 2**5
+
+Kind = Literal["calls", "images", "files"]
 
 
 class PromptBudget:
@@ -53,9 +57,8 @@ class KeptChat:
         "_chat",
         "_question",
         "_reserved",
-        "has_calls",
-        "has_images",
         "is_large",
+        "kinds",
         "text_bytes",
     )
 
@@ -64,9 +67,8 @@ class KeptChat:
         self._budget = budget
         self._reserved = 0
         self._question = ""  # once the chat is released
-        self.text_bytes = 0  # without images; known once it is reserved
-        self.has_calls = False  # whether its messages have any; known once it is reserved
-        self.has_images = False  # the same
+        self.text_bytes = 0  # without images and files; known once it is reserved
+        self.kinds: set[Kind] = set()  # of the parts of its messages; known once it is reserved
         self.is_large = False  # whether making a request of it would hold the event loop; the same
 
     @property
@@ -100,7 +102,7 @@ class KeptChat:
         """The bytes of what takes memory; notes on the way which kinds of parts there are."""
         options = self.chat.options
         size = sum(map(sys.getsizeof, self.chat.system))
-        parts = images = 0
+        parts = media = 0
         for part in _flat_parts(self.chat):
             parts += 1
             match part:
@@ -108,12 +110,12 @@ class KeptChat:
                     size += sys.getsizeof(text)
                 case Reasoning(text, state):
                     size += sys.getsizeof(text) + _size_of(state)
-                case Image(data=data):
-                    self.has_images = True
-                    images += len(data)
+                case Image(data=data) | File(data=data):
+                    self.kinds.add("images" if isinstance(part, Image) else "files")
+                    media += len(data)
                     size += sys.getsizeof(data)
                 case ToolCall(arguments=arguments, state=state):
-                    self.has_calls = True
+                    self.kinds.add("calls")
                     size += sys.getsizeof(arguments) + _size_of(state)
                 case _:
                     assert_never(part)
@@ -124,7 +126,7 @@ class KeptChat:
         if isinstance(options.output, JsonSchema):
             schemas += len(memoryview(options.output.schema))
         size += schemas
-        self.text_bytes = size - images
+        self.text_bytes = size - media
         self.is_large = size + _PART_WEIGHT * parts + _SCHEMA_WEIGHT * schemas > _LARGE
         return size
 
@@ -149,7 +151,7 @@ def _size_of(state: State | None) -> int:
     return sys.getsizeof(state.data) if state else 0
 
 
-def _flat_parts(chat: Chat) -> Iterator[Text | Image | Reasoning | ToolCall]:
+def _flat_parts(chat: Chat) -> Iterator[Content | Reasoning | ToolCall]:
     """The parts of all turns; those of a result in place of it."""
     for turn in chat.turns:
         for part in turn.parts:

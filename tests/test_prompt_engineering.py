@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import GatewayError, Image, Prompt, Text, Turn
+from models import File, GatewayError, Image, Prompt, Text, Turn
 from prompt_engineering import GENERIC_SYSTEM_PROMPT, build_prompt
 from tests.clients.chat_bodies import read_chat
 
 IMAGE = {"type": "image", "media_type": "image/png", "data": "aGk="}
+FILE = {"type": "file", "media_type": "application/pdf", "data": "JVBERi0x", "name": "a.pdf"}
 OWN = "You are a test."
 
 
@@ -27,9 +28,15 @@ def build(*messages: tuple[str, Any], system_prompt: str | None = OWN) -> Prompt
 
 
 def shape(prompt: Prompt) -> list[tuple[str, list[str]]]:
-    """Roles with their parts: a text as it is, an image as `<image>`."""
+    """Roles with their parts: a text as it is, an image as `<image>`, a file as `<file>`."""
     return [
-        (turn.role, [part.text if isinstance(part, Text) else "<image>" for part in turn.parts])
+        (
+            turn.role,
+            [
+                part.text if isinstance(part, Text) else f"<{type(part).__name__.lower()}>"
+                for part in turn.parts
+            ],
+        )
         for turn in prompt.turns
     ]
 
@@ -63,6 +70,7 @@ RULES: dict[str, tuple[list[tuple[str, Any]], list[tuple[str, list[str]]]]] = {
     "an empty list is left out": ([("user", []), ("user", "a")], [("user", ["a"])]),
     "an empty part is left out": ([("user", [text(" "), text("a")])], [("user", ["a"])]),
     "an image is content": ([("user", [IMAGE])], [("user", ["<image>"])]),
+    "a file is content": ([("user", [FILE])], [("user", ["<file>"])]),
     "parts keep their order": (
         [("user", [text("a"), IMAGE, text("b")])],
         [("user", ["a", "<image>", "b"])],
@@ -144,7 +152,9 @@ def test_request_without_a_question_is_refused(messages: list[tuple[str, Any]]) 
     assert raised.value.code == "invalid_request"
 
 
-PARTS = st.lists(st.one_of(st.just(IMAGE), st.text(max_size=4).map(text)), max_size=4)
+PARTS = st.lists(
+    st.one_of(st.sampled_from([IMAGE, FILE]), st.text(max_size=4).map(text)), max_size=4
+)
 CONTENTS = st.one_of(st.sampled_from(["", " ", "\n"]), st.text(max_size=6), PARTS)
 MESSAGES = st.lists(
     st.tuples(st.sampled_from(["system", "user", "assistant"]), CONTENTS), min_size=1, max_size=10
@@ -167,19 +177,19 @@ def test_turns_alternate_from_user_to_user(messages: list[tuple[str, Any]]) -> N
     assert roles == (["user", "assistant"] * len(roles))[: len(roles)]
     assert roles[-1] == "user"
     for part in (part for turn in (prompt.turns if prompt else ()) for part in turn.parts):
-        assert isinstance(part, Image) or (isinstance(part, Text) and part.text.strip())
+        assert isinstance(part, Image | File) or (isinstance(part, Text) and part.text.strip())
 
 
 @settings(deadline=None)
 @given(MESSAGES)
-def test_no_word_and_no_image_of_the_user_is_lost(messages: list[tuple[str, Any]]) -> None:
+def test_no_word_image_or_file_of_the_user_is_lost(messages: list[tuple[str, Any]]) -> None:
     """Whatever the user said with content reaches the prompt, in its order; only white space goes."""
     prompt = try_build(messages)
     chat = read_chat({"messages": [{"role": role, "content": said} for role, said in messages]})
     asked = [turn for turn in chat.turns if turn.role == "user"]
     turns = [turn for turn in (prompt.turns if prompt else ()) if turn.role == "user"]
     assert _words(turns) == "".join("".join(turn.text.split()) for turn in asked)
-    assert _images(turns) == _images(asked)
+    assert _media(turns) == _media(asked)
 
 
 def _words(turns: list[Turn]) -> str:
@@ -187,8 +197,9 @@ def _words(turns: list[Turn]) -> str:
     return "".join("".join(words.split()) for words in texts)
 
 
-def _images(turns: list[Turn]) -> list[Image]:
-    return [part for turn in turns for part in turn.parts if isinstance(part, Image)]
+def _media(turns: list[Turn]) -> list[Image | File]:
+    parts = (part for turn in turns for part in turn.parts)
+    return [part for part in parts if isinstance(part, Image | File)]
 
 
 @settings(deadline=None)

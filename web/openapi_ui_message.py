@@ -78,8 +78,8 @@ RESUME: dict[str, Any] = {
 
 _PART = {
     "type": "object",
-    "description": "Texts; images of the user as `data:` URLs; an assistant's calls with their "
-    "results, and the state of its reasoning. Parts of other types are ignored.",
+    "description": "Texts; images and PDFs of the user as `data:` URLs; an assistant's calls with "
+    "their results, and the state of its reasoning. Parts of other types are ignored.",
     "required": ["type"],
     "properties": {"type": _TEXT},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from configuration import VERSION
-from web.doors.content_parts import MEDIA_TYPES
+from web.doors.media import MEDIA_TYPES, PDF
 from web.services import Services
 
 
@@ -25,6 +25,8 @@ def page_config(services: Services) -> dict[str, Any]:
             "max_message_chars": settings.max_message_chars,
             "max_image_bytes": settings.max_image_bytes,
             "image_types": sorted(set(MEDIA_TYPES.values())),
+            "max_file_bytes": settings.max_file_bytes,
+            "file_types": [PDF],
         },
         "providers": [
             {
@@ -32,6 +34,7 @@ def page_config(services: Services) -> dict[str, Any]:
                 "state": states[name],
                 "seconds": built[name].health.mean_seconds if name in built else None,
                 "model": {"default": provider.model_default, "fallback": provider.model_fallback},
+                "files": gateway.factory.takes_files(name),
             }
             for name, provider in providers.items()
             if provider.configured

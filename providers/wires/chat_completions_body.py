@@ -7,6 +7,8 @@ from typing import assert_never
 from models import (
     NO_OPTIONS,
     AnswerOptions,
+    Content,
+    File,
     Image,
     JsonObject,
     NamedTool,
@@ -19,8 +21,8 @@ from models import (
 )
 from providers.schemas.adapt import OPENAI, Dialect
 from providers.wires.opaque_items import read_fields
-from providers.wires.openai_fields import JSON_LINE, describe, result_parts
-from providers.wires.tool_calls import find_newest_message
+from providers.wires.openai_fields import JSON_LINE, describe, file_fields, result_parts
+from providers.wires.tool_calls import find_newest_message, media_word
 
 _KEPT_FIELDS = ("reasoning_content", "reasoning_details")
 
@@ -69,27 +71,29 @@ def _to_fields(options: AnswerOptions, dialect: Dialect) -> dict[str, object]:
 def _to_messages(turn: Turn, *, is_current: bool) -> list[dict[str, object]]:
     """One message for each result of a tool, and one for the other parts.
 
-    Results take text alone, so their images are part of the user's message that follows. Reasoning
-    is sent with the calls of the current step, if the server needs it, and else not at all.
+    Results take text alone, so their images and files are part of the user's message that follows.
+    Reasoning is sent with the calls of the current step, if the server needs it, and else not at
+    all.
     """
     messages: list[dict[str, object]] = []
     reasoning: dict[str, object] = {}
-    parts: list[Text | Image] = []
+    parts: list[Content] = []
     calls: list[dict[str, object]] = []
     for part in turn.parts:
         match part:
-            case Text() | Image():
+            case Text() | Image() | File():
                 parts.append(part)
             case ToolCall(call_id, name, arguments):
                 function = {"name": name, "arguments": arguments or "{}"}
                 calls.append({"id": call_id, "type": "function", "function": function})
             case ToolResult(call_id):
                 inner = result_parts(part)
-                images = [image for image in inner if isinstance(image, Image)]
-                if images:
-                    parts += [Text(f"The images of the result of {call_id}:"), *images]
+                media = [piece for piece in inner if not isinstance(piece, Text)]
+                word = media_word(media)
+                if media:
+                    parts += [Text(f"The {word} of the result of {call_id}:"), *media]
                 texts = [text.text for text in inner if isinstance(text, Text)]
-                content = "".join(texts) or ("(images follow)" if images else "")
+                content = "".join(texts) or (f"({word} follow)" if media else "")
                 messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
             case Reasoning(state=state):
                 if state and is_current:
@@ -105,7 +109,7 @@ def _to_messages(turn: Turn, *, is_current: bool) -> list[dict[str, object]]:
     return messages
 
 
-def _to_content(parts: list[Text | Image]) -> str | list[dict[str, object]]:
+def _to_content(parts: list[Content]) -> str | list[dict[str, object]]:
     texts = [part.text for part in parts if isinstance(part, Text)]
     if len(texts) == len(parts):  # some servers take no lists
         return "".join(texts)
@@ -117,6 +121,8 @@ def _to_content(parts: list[Text | Image]) -> str | list[dict[str, object]]:
             case Image(media_type, data):
                 url = f"data:{media_type};base64,{data}"
                 content.append({"type": "image_url", "image_url": {"url": url}})
+            case File():
+                content.append({"type": "file", "file": file_fields(part)})
             case _:
                 assert_never(part)
     return content

@@ -2,7 +2,8 @@
 
 Results are alone in their content. With other parts beside them, gemini-3.5-flash answers nothing,
 and Vertex refuses the request. So the user's text follows in a content of its own, as do images
-that a model does not take within a result, or not in their format.
+and files that a model does not take within a result, or not in their format. The API has no place
+for the name of a file.
 
 The text of a result is always sent as a text, even if it is JSON: the newer models resolve any
 `$ref` in an object, and refuse the request if it leads nowhere.
@@ -15,16 +16,16 @@ from typing import assert_never
 
 import msgspec
 
-from models import Image, Part, Reasoning, State, Text, ToolCall, ToolResult, Turn
+from models import File, Image, Part, Reasoning, State, Text, ToolCall, ToolResult, Turn
 from providers.answer_calls import MADE_ID
 from providers.capabilities import Capability
-from providers.wires.tool_calls import decode_arguments, find_newest_message
+from providers.wires.tool_calls import decode_arguments, find_newest_message, media_word
 
 # For a call that another model made: the vendor's documentation names it, in base64.
 DUMMY_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 
 _ROLES = {"user": "user", "assistant": "model"}
-_IN_RESULTS = ("image/png", "image/jpeg", "image/webp")
+_IN_RESULTS = ("image/png", "image/jpeg", "image/webp", "application/pdf")
 
 
 class _Signature(msgspec.Struct, rename="camel"):
@@ -62,7 +63,7 @@ def _to_parts(parts: Iterable[Part], *, is_signed: bool) -> list[dict[str, objec
         match part:
             case Text():
                 made.append({"text": part.text})
-            case Image():
+            case Image() | File():
                 made.append(_to_data(part))
             case Reasoning(state=state):
                 if state and (signature := _read_signature(state)):
@@ -86,22 +87,23 @@ def _to_parts(parts: Iterable[Part], *, is_signed: bool) -> list[dict[str, objec
 def _to_result(
     result: ToolResult, name: str, capability: Capability
 ) -> tuple[dict[str, object], list[dict[str, object]]]:
-    """A result, and those of its images that are not within it, after a text that names it."""
+    """A result, and those of its images and files that are not within it, after a text."""
     text = "".join(part.text for part in result.parts if isinstance(part, Text))
     response = {"error" if result.is_error else "result": text}
     made = _name_call(result.call_id, name) | {"response": response}
-    images = [part for part in result.parts if isinstance(part, Image)]
+    media = [part for part in result.parts if not isinstance(part, Text)]
     taken = _IN_RESULTS if capability.images_in_results else ()
-    if within := [_to_data(image) for image in images if image.media_type in taken]:
+    if within := [_to_data(piece) for piece in media if piece.media_type in taken]:
         made["parts"] = within
-    beside = [_to_data(image) for image in images if image.media_type not in taken]
+    rest = [piece for piece in media if piece.media_type not in taken]
+    beside: list[dict[str, object]] = list(map(_to_data, rest))
     if beside:
-        beside.insert(0, {"text": f"The images of the result of {name}:"})
+        beside.insert(0, {"text": f"The {media_word(rest)} of the result of {name}:"})
     return {"functionResponse": made}, beside
 
 
-def _to_data(image: Image) -> dict[str, object]:
-    return {"inlineData": {"mimeType": image.media_type, "data": image.data}}
+def _to_data(piece: Image | File) -> dict[str, object]:
+    return {"inlineData": {"mimeType": piece.media_type, "data": piece.data}}
 
 
 def _name_call(call_id: str, name: str) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import Any, Literal, assert_never
 
 from models import (
     AnswerOptions,
+    File,
     Image,
     JsonSchema,
     NamedTool,
@@ -93,6 +94,10 @@ def _to_blocks(parts: Iterable[Part]) -> list[object]:
             case Image():
                 source = {"type": "base64", "media_type": part.media_type, "data": part.data}
                 blocks.append({"type": "image", "source": source})
+            case File(media_type, data, name):
+                source = {"type": "base64", "media_type": media_type, "data": data}
+                title = {"title": name} if name else {}
+                blocks.append({"type": "document", "source": source, **title})
             case Reasoning(state=state):
                 if item := read_item(state, _THINKING):
                     blocks.append(item)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from models import AnswerOptions, Image, JsonSchema, NamedTool, Text, ToolResult
+from models import AnswerOptions, Content, File, JsonSchema, NamedTool, Text, ToolResult
 from providers.schemas.adapt import Dialect, adapt_output, adapt_parameters
 
 JSON_LINE = "Answer with a JSON object."  # for a chat without the word, which the vendor wants
@@ -45,11 +45,18 @@ def describe(options: AnswerOptions, dialect: Dialect) -> OpenAIFields:
     return OpenAIFields(schema, tools, options.tool_choice)
 
 
-def result_parts(result: ToolResult) -> tuple[Text | Image, ...]:
+def result_parts(result: ToolResult) -> tuple[Content, ...]:
     """The parts of a result. A failure has no field of its own, so its text says it."""
     text = "".join(part.text for part in result.parts if isinstance(part, Text))
     is_said = text.lstrip().lower().startswith("error")
     return result.parts if is_said or not result.is_error else (Text(_FAILED), *result.parts)
+
+
+def file_fields(file: File) -> Description:
+    """A file with its name. It has one always, for the vendor goes by its ending."""
+    name = file.name or "document"
+    name = name if name.lower().endswith(".pdf") else f"{name}.pdf"
+    return {"filename": name, "file_data": f"data:{file.media_type};base64,{file.data}"}
 
 
 def _named(name: str, description: str | None, strict: bool | None) -> Description:

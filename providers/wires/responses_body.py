@@ -8,6 +8,8 @@ from typing import assert_never
 from models import (
     NO_OPTIONS,
     AnswerOptions,
+    Content,
+    File,
     Image,
     JsonObject,
     NamedTool,
@@ -20,7 +22,7 @@ from models import (
 )
 from providers.schemas.adapt import OPENAI, Dialect
 from providers.wires.opaque_items import read_item
-from providers.wires.openai_fields import JSON_LINE, describe, result_parts
+from providers.wires.openai_fields import JSON_LINE, describe, file_fields, result_parts
 
 # An item without its content would be one that the vendor has stored for the account.
 _STATES = {"reasoning": ("id", "summary", "encrypted_content")}
@@ -52,17 +54,17 @@ def _to_items(turn: Turn) -> list[Item]:
     A state is refused without the item that followed it, so one at the end is left out.
     """
     items: list[Item] = []
-    parts: list[Text | Image] = []
+    parts: list[Content] = []
     states: list[Item] = []  # that nothing has followed yet
     for part in turn.parts:
-        if parts and not isinstance(part, Text | Image):
+        if parts and not isinstance(part, Content):
             items.append({"role": turn.role, "content": _to_content(parts)})
             parts = []
         if not isinstance(part, Reasoning):
             items += states
             states = []
         match part:
-            case Text() | Image():
+            case Text() | Image() | File():
                 parts.append(part)
             case ToolCall(call_id, name, arguments):
                 call: dict[str, object] = {"type": "function_call", "call_id": call_id}
@@ -80,8 +82,8 @@ def _to_items(turn: Turn) -> list[Item]:
     return items
 
 
-def _to_content(parts: Iterable[Text | Image]) -> str | list[dict[str, object]]:
-    """A text, or a list of parts if there are images."""
+def _to_content(parts: Iterable[Content]) -> str | list[dict[str, object]]:
+    """A text, or a list of parts if there are others than texts."""
     parts = list(parts)
     if all(isinstance(part, Text) for part in parts):
         return "".join(part.text for part in parts if isinstance(part, Text))
@@ -93,6 +95,8 @@ def _to_content(parts: Iterable[Text | Image]) -> str | list[dict[str, object]]:
             case Image(media_type, data):
                 url = f"data:{media_type};base64,{data}"
                 content.append({"type": "input_image", "image_url": url, "detail": "auto"})
+            case File():
+                content.append({"type": "input_file", **file_fields(part)})
             case _:
                 assert_never(part)
     return content

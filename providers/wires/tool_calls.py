@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from models import FinishReason, ToolCallDelta, ToolResult, Turn
+from models import File, FinishReason, Image, ToolCallDelta, ToolResult, Turn
 from providers.wires.lenient_json import write_json
 
 _MANY_LEVELS = 200  # of objects and lists; what has fewer is not too deep
 _NO_ARGUMENTS = ("null", "[]")  # which servers write for a call that has none
+
+
+def media_word(media: Iterable[Image | File]) -> str:
+    """What images and files are together, in the text before them."""
+    return "images" if all(isinstance(piece, Image) for piece in media) else "files"
 
 
 class _Call:

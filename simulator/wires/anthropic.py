@@ -72,6 +72,7 @@ class AnthropicWire(Wire):
             len(of_kind.get("image", ())),
             tuple(block["name"] for block in of_kind.get("tool_use", ())),
             tuple(read_result(block) for block in of_kind.get("tool_result", ())),
+            len(of_kind.get("document", ())),
         )
 
     def read_offer(self) -> Offer:

@@ -60,11 +60,12 @@ class GeminiWire(Wire):
     def read_turn(self, turn: dict[str, Any]) -> Turn:
         parts = turn.get("parts") or ()
         texts = [part["text"] for part in parts if part.get("text")]
-        images = sum("inlineData" in part for part in parts)
+        media = [part["inlineData"]["mimeType"] for part in parts if "inlineData" in part]
+        files = sum(kind == "application/pdf" for kind in media)
         calls = tuple(part["functionCall"]["name"] for part in parts if "functionCall" in part)
         responses = [part["functionResponse"] for part in parts if "functionResponse" in part]
         results = tuple(read_result(response.get("response") or {}) for response in responses)
-        return Turn(str(turn.get("role")), texts, images, calls, results)
+        return Turn(str(turn.get("role")), texts, len(media) - files, calls, results, files)
 
     def read_offer(self) -> Offer:
         declared = [

@@ -46,7 +46,8 @@ class OpenAIWire(Wire):
         if role == "tool":
             return Turn(role, [], results=(" ".join(texts),))
         calls = tuple(call["function"]["name"] for call in turn.get("tool_calls") or ())
-        return Turn(role, texts, len(parts) - len(texts), calls)
+        files = sum(part.get("type") in ("file", "input_file") for part in parts)
+        return Turn(role, texts, len(parts) - len(texts) - files, calls, files=files)
 
     def read_offer(self) -> Offer:
         functions = [tool.get("function") or {} for tool in self.body.get("tools") or ()]

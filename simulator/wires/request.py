@@ -17,10 +17,11 @@ class Turn(NamedTuple):
     images: int = 0
     calls: tuple[str, ...] = ()  # the names of the tools
     results: tuple[str, ...] = ()
+    files: int = 0
 
 
 class Prompt(NamedTuple):
-    """The last question of the user, and the images and words in all.
+    """The last question of the user, and the images, files and words in all.
 
     `called` and `results` are of the turn that is not answered yet: the names of the tools that
     were called, and what they returned.
@@ -31,15 +32,17 @@ class Prompt(NamedTuple):
     words: int
     called: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
+    files: int = 0
 
 
 def read_prompt(turns: Iterable[Turn]) -> Prompt:
     """The prompt of a conversation. An assistant's turn without a call ends what is open."""
-    question, images, words = "", 0, 0
+    question, images, files, words = "", 0, 0, 0
     called: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
     for turn in turns:
         images += turn.images
+        files += turn.files
         words += sum(len(text.split()) for text in (*turn.texts, *turn.results))
         if turn.role in ("assistant", "model") and not turn.calls:
             called = results = ()
@@ -48,7 +51,7 @@ def read_prompt(turns: Iterable[Turn]) -> Prompt:
         asked = list(filter(None, (_REMINDER.sub("", text).strip() for text in turn.texts)))
         if turn.role == "user" and (asked or not (turn.texts or turn.results)):
             question = " ".join(asked)
-    return Prompt(question, images, words, called, results)
+    return Prompt(question, images, words, called, results, files)
 
 
 class Tool(NamedTuple):

@@ -38,7 +38,7 @@ async def test_long_schema_is_looked_at_once_in_the_thread() -> None:
     is_free.set()
     await asyncio.gather(blocking, preparing)
     misses = adapt._to_strict.cache_info().misses
-    assert "schema" in find_needs(options, has_calls=False, has_images=False)
+    assert "schema" in find_needs(options, ())
     assert adapt._to_strict.cache_info().misses == misses
 
 

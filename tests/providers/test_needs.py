@@ -14,6 +14,7 @@ from models import (
     AnswerOptions,
     Chat,
     Fallback,
+    File,
     GatewayError,
     Image,
     JsonObject,
@@ -28,6 +29,7 @@ from models import (
 )
 from providers.capabilities import Capabilities, Capability, load_capabilities
 from providers.needs import Need, find_needs, find_unmet, unsupported
+from streams.kept_chat import Kind
 from tests.gateways.scripted import QUESTION, PortGateway, answer
 from tests.vendors.scripted_provider import ScriptedProvider
 
@@ -37,6 +39,7 @@ CLOSED = msgspec.Raw(
 )
 TOOLS = (Tool("add", RAW),)
 PICTURE = Image("image/png", "aGk=")
+PDF = File("application/pdf", "JVBERi0x", "a.pdf")
 ALL: tuple[Need, ...] = get_args(Need)
 
 
@@ -79,8 +82,8 @@ def lacks(provider: ScriptedProvider, **rows: list[Need]) -> None:
     ],
 )
 def test_needs_are_what_cannot_be_left_out(options: AnswerOptions, needs: set[str]) -> None:
-    assert find_needs(options, has_calls=False, has_images=False) == needs
-    assert find_needs(options, has_calls=True, has_images=True) == needs | {"tools", "images"}
+    assert find_needs(options, ()) == needs
+    assert find_needs(options, get_args(Kind)) == needs | {"tools", "images", "files"}
 
 
 @given(st.sets(st.sampled_from(ALL)), st.sets(st.sampled_from(ALL)))
@@ -114,6 +117,7 @@ CASES: dict[str, tuple[Chat, Need]] = {
         "format_with_forced_choice",
     ),
     "an image": (chat(PICTURE), "images"),
+    "a file": (chat(PDF), "files"),
 }
 
 
@@ -148,13 +152,13 @@ async def test_no_vendor_is_asked_if_no_model_is_left(asked: Chat, need: Need) -
 
 
 async def test_results_and_calls_of_the_history_count() -> None:
-    """An image in a tool's result is an image, and a model without tools cannot read calls."""
+    """An image or a file in a tool's result is one, and a model without tools cannot read calls."""
     step = (
         Turn("user", (Text("Look"),)),
         Turn("assistant", (ToolCall("call_1", "see", "{}"),)),
-        Turn("user", (ToolResult("call_1", (PICTURE,)), Text("So?"))),
+        Turn("user", (ToolResult("call_1", (PICTURE, PDF)), Text("So?"))),
     )
-    for need in ("tools", "images"):
+    for need in ("tools", "images", "files"):
         gateway = PortGateway(answer("Hi"))
         lacks(gateway.gpt, first=[need])
         await gateway.read_batches(Chat(turns=step))
@@ -211,8 +215,7 @@ def test_schema_that_claude_would_refuse_needs_another_model() -> None:
     )
     opened = msgspec.Raw(b'{"type":"object","patternProperties":{"a":{}}}')
     found = [
-        find_needs(AnswerOptions(output=JsonSchema("s", schema)), has_calls=False, has_images=False)
-        for schema in (closed, opened)
+        find_needs(AnswerOptions(output=JsonSchema("s", schema)), ()) for schema in (closed, opened)
     ]
     assert found == [{"schema"}, {"schema", "open_schema"}]
     assert not load_capabilities("claude", None).of("claude-haiku-5-5").open_schema
@@ -235,5 +238,5 @@ def test_format_beside_tools_needs_a_model_that_takes_both(
     """The vendor would refuse the chat; each of them alone is accepted."""
     row = load_capabilities(provider, None).of(model)
     asked = AnswerOptions(output=JsonSchema("x", CLOSED), tools=TOOLS, tool_choice=NamedTool("add"))
-    needs = find_needs(asked, has_calls=False, has_images=False)
+    needs = find_needs(asked, ())
     assert set(find_unmet(needs, row)) == lacking

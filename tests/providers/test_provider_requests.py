@@ -10,7 +10,18 @@ from typing import Any, get_args
 
 import pytest
 
-from models import GatewayError, Image, Part, Prompt, Reasoning, Text, ToolCall, ToolResult, Turn
+from models import (
+    File,
+    GatewayError,
+    Image,
+    Part,
+    Prompt,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
 from providers.base import BaseProvider
 from providers.factory import ProviderFactory
 from telemetry.log_line import request_id_context
@@ -50,6 +61,9 @@ PROMPT = Prompt("Be brief.", (QUESTION, Turn("assistant", (Text("A test."),)), P
 PLAIN = Prompt("", (QUESTION,))
 
 
+READ = Prompt(
+    "", (Turn("user", (File("application/pdf", "JVBERi0x", "a.pdf"), Text("What is this?"))),)
+)
 STEP = Prompt(
     "",
     (
@@ -66,7 +80,10 @@ STEP = Prompt(
 def test_prompts_have_every_kind_of_part() -> None:
     """So that the bodies below show how each wire sends each of them."""
     parts = {
-        type(part) for prompt in (PROMPT, STEP) for turn in prompt.turns for part in turn.parts
+        type(part)
+        for prompt in (PROMPT, STEP, READ)
+        for turn in prompt.turns
+        for part in turn.parts
     }
     assert parts == set(get_args(Part))
 
@@ -220,6 +237,25 @@ async def test_step_of_tools_is_sent_in_the_vendors_own_format(name: str) -> Non
     places = {"gemini": "contents", "responses": "input"}
     turns = body[places.get(name, "messages")]
     assert turns[1:] == STEPS.get(name, CHAT_STEP)
+
+
+FILE = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0x"}
+PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0x"}
+INLINE = {"mimeType": "application/pdf", "data": "JVBERi0x"}
+FILES: dict[str, dict[str, Any]] = {
+    "gpt": {"type": "file", "file": FILE},
+    "responses": {"type": "input_file", **FILE},
+    "claude": {"type": "document", "source": PDF, "title": "a.pdf"},
+    "gemini": {"inlineData": INLINE},
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+async def test_file_is_sent_in_the_vendors_own_format(name: str) -> None:
+    """Before the question, as the client sent it."""
+    body = (await send(name, READ)).json
+    (turn,) = body[{"gemini": "contents", "responses": "input"}.get(name, "messages")]
+    assert turn.get("content", turn.get("parts"))[0] == FILES[name]
 
 
 CHAT = {"model": "some/model", "messages": CHAT_MESSAGES, "stream": True}

@@ -18,6 +18,7 @@ from models import (
     AnswerOptions,
     Chat,
     ChatIdentity,
+    File,
     GatewayError,
     Image,
     JsonSchema,
@@ -195,15 +196,17 @@ async def test_chat_over_the_memory_limit_is_overloaded() -> None:
     assert await gateway.read_batches(make_chat())
 
 
-def test_images_and_parts_are_counted() -> None:
+def test_images_files_and_parts_are_counted() -> None:
     """Whatever a chat is made of."""
     budget = PromptBudget(10**6)
     image = Image("image/png", "aGk9" * 1_000)
-    turn = Turn("user", (Text("x" * 1_000), image))
+    file = File("application/pdf", "JVBERi0x" * 1_000, "a.pdf")
+    turn = Turn("user", (Text("x" * 1_000), image, file))
     kept = KeptChat(Chat(turns=(turn,), system=("y" * 1_000,)), budget)
     free = budget.free_bytes
     kept.reserve()
-    assert 6_000 <= free - budget.free_bytes < 7_000
+    assert 14_000 <= free - budget.free_bytes < 15_000
+    assert (kept.kinds, kept.text_bytes < 3_000) == ({"images", "files"}, True)
     kept.release()
     assert 1_000 <= free - budget.free_bytes < 2_000
     kept.close()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from models import Chat, End, GatewayError, Image, Reasoning, Text, Turn
+from models import Chat, End, File, GatewayError, Image, Reasoning, Text, Turn
 from providers.refusals import VendorRefusalError
 from tests.gateways.log_files import logs_in, read_log
 from tests.gateways.scripted import IDENTITY, QUESTION, PortGateway, ask
@@ -289,13 +289,15 @@ async def test_conversation_has_what_the_client_kept(logs: Logs) -> None:
 
 
 async def test_query_is_the_newest_of_the_user(logs: Logs) -> None:
-    """Of a long conversation the last question alone, its texts without its images."""
-    image = Image("image/png", "AAAA")
+    """Of a long conversation the last question alone, its texts without its images and files."""
+    media = Image("image/png", "AAAA"), File("application/pdf", "JVBERi0x", "secret.pdf")
     words = [Text(text) for text in ("And ", "now?")]
     old = Turn("user", (Text("Old?"),)), Turn("assistant", (Text("Old."),))
-    new = Turn("user", (words[0], image, words[1])), Turn("assistant", (Text("I"),))
+    new = Turn("user", (words[0], *media, words[1])), Turn("assistant", (Text("I"),))
     await PortGateway(answer("Hi")).read_batches(Chat(turns=(*old, *new)))
     assert logs.conversation()["query"] == "And now?"
+    written = "".join(file.read_text() for file in logs.directory.glob("*.log"))
+    assert not any(word in written for word in ("AAAA", "JVBERi0x", "secret.pdf"))
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ def _read_block(block: dict[str, Any]) -> Part:
             return "text", text
         case {"type": "image", "source": {"media_type": kind, "data": content}}:
             return "image", kind, content
+        case {"type": "document", "source": {"media_type": kind, "data": content}}:
+            return "file", kind, content, block.get("title", "")
         case {"type": "tool_use", "id": call_id, "name": name, "input": given}:
             return "call", call_id, name, given
         case {"type": "tool_result", "tool_use_id": call_id}:
@@ -61,6 +63,9 @@ def _read_openai_part(part: dict[str, Any]) -> Part:
         case {"image_url": {"url": url}} | {"image_url": str(url)}:
             kind, _, content = url.removeprefix("data:").partition(";base64,")
             return "image", kind, content
+        case {"type": "file", "file": file} | {"type": "input_file", **file}:
+            kind, _, content = file["file_data"].removeprefix("data:").partition(";base64,")
+            return "file", kind, content, file["filename"]
     raise AssertionError(part)
 
 
@@ -95,14 +100,16 @@ def _read_part(part: dict[str, Any]) -> Iterator[Part]:
     match part:
         case {"text": text}:
             yield "text", text
+        case {"inlineData": {"mimeType": "application/pdf" as kind, "data": content}}:
+            yield "file", kind, content
         case {"inlineData": {"mimeType": kind, "data": content}}:
             yield "image", kind, content
         case {"functionCall": call}:
             yield "call", call.get("id"), call["name"], call["args"]
         case {"functionResponse": result}:
             ((field, text),) = result["response"].items()
-            images = [read for inner in result.get("parts", ()) for read in _read_part(inner)]
-            parts = [("text", text), *images]
+            media = [read for inner in result.get("parts", ()) for read in _read_part(inner)]
+            parts = [("text", text), *media]
             yield "result", result.get("id"), result["name"], parts, field == "error"
     if "thoughtSignature" in part:
         yield "state", part["thoughtSignature"]

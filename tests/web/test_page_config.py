@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,11 +25,16 @@ async def test_limits_are_those_of_the_configuration(tmp_path: Path) -> None:
         "max_messages": 7,
         "max_message_chars": 1_000,
         "max_image_bytes": 2_000,
+        "max_file_bytes": 3_000,
     }
     async with scripted_gateway(tmp_path, **limits) as gateway:
         response = await gateway.client.get("/ui/config")
     types = ["image/gif", "image/jpeg", "image/png", "image/webp"]
-    assert response.json()["limits"] == {**limits, "image_types": types}
+    assert response.json()["limits"] == {
+        **limits,
+        "image_types": types,
+        "file_types": ["application/pdf"],
+    }
     assert response.headers["cache-control"] == "no-store"
 
 
@@ -42,13 +47,10 @@ async def test_configured_providers_have_their_models_and_states(tmp_path: Path)
             gateway.gpt.enqueue(GatewayError("upstream_unavailable"), model=model)
         await gateway.chat()
         after = (await gateway.client.get("/ui/config")).json()
-    models = {"default": "luna", "fallback": "nova"}
-    assert before["providers"] == [
-        {"name": "gpt", "state": "UNKNOWN", "seconds": None, "model": models}
-    ]
-    assert after["providers"] == [
-        {"name": "gpt", "state": "ERROR", "seconds": None, "model": models}
-    ]
+    chain = {"default": "luna", "fallback": "nova"}
+    gpt: dict[str, Any] = {"name": "gpt", "seconds": None, "model": chain, "files": True}
+    assert before["providers"] == [gpt | {"state": "UNKNOWN"}]
+    assert after["providers"] == [gpt | {"state": "ERROR"}]
     assert before["demo"] is False
 
 

@@ -7,9 +7,18 @@ from collections.abc import Callable, Iterator
 import msgspec
 from msgspec import Raw
 
-from models import GatewayError, Image, Part, Reasoning, State, Text, ToolCall, ToolResult
+from models import (
+    Content,
+    GatewayError,
+    Image,
+    Part,
+    Reasoning,
+    State,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 from settings.options import LimitOptions
-from web.doors.content_parts import read_image
 from web.doors.json_fields import (
     ABSENT,
     check_chars,
@@ -20,10 +29,12 @@ from web.doors.json_fields import (
     read_string,
     read_text,
 )
+from web.doors.media import read_file, read_file_name, read_image
 from web.doors.state_token import is_of_call, read_state
 
 _MAX_ID = 2_000  # characters, as at the other doors
 _MAX_TITLE = 2_000
+_NO_FETCHING = "no URL is fetched on a client's behalf, and no file is kept"
 
 # Blocks of an assistant about tools that the vendor ran itself, and about its own bookkeeping.
 _SERVER_BLOCKS = ("server_tool_use", "mcp_tool_use", "container_upload", "compaction")
@@ -62,7 +73,7 @@ def read_system(raw: Raw, place: str, limits: LimitOptions) -> list[str]:
 
 
 def read_user(raw: Raw, place: str, limits: LimitOptions) -> tuple[Part, ...]:
-    """The parts of a user's message: texts, images, and the results of tools."""
+    """The parts of a user's message: texts, images, files, and the results of tools."""
     if first_byte(raw) != b"[":
         return (Text(read_text(raw, place, limits.max_message_chars)),)
     parts: list[Part] = []
@@ -110,8 +121,8 @@ def _read_blocks(raw: Raw, place: str) -> Iterator[tuple[str, _Block]]:
         yield f"{place}.{number}", block
 
 
-def _read_parts(raw: Raw, place: str, limits: LimitOptions) -> tuple[Text | Image, ...]:
-    """Texts and images: a string, or blocks; none if absent."""
+def _read_parts(raw: Raw, place: str, limits: LimitOptions) -> tuple[Content, ...]:
+    """Texts, images and files: a string, or blocks; none if absent."""
     if is_absent(raw):
         return ()
     if first_byte(raw) != b"[":
@@ -125,7 +136,7 @@ def _read_parts(raw: Raw, place: str, limits: LimitOptions) -> tuple[Text | Imag
     return tuple(parts)
 
 
-def _read_block(block: _Block, place: str, limits: LimitOptions) -> tuple[Text | Image, ...]:
+def _read_block(block: _Block, place: str, limits: LimitOptions) -> tuple[Content, ...]:
     read = _READERS.get(block.type)
     if read is None:
         raise GatewayError(
@@ -141,29 +152,30 @@ def _read_text_block(block: _Block, place: str, limits: LimitOptions) -> tuple[T
 def _read_image_block(block: _Block, place: str, limits: LimitOptions) -> tuple[Image]:
     source = decode_field(block.source, _Source, f"{place}.source")
     if source.type != "base64":
-        problem = "must be base64; no URL is fetched on a client's behalf, and no file is kept"
-        raise invalid(f"{place}.source.type", problem)
+        raise invalid(f"{place}.source.type", f"must be base64; {_NO_FETCHING}")
     return (read_image(source.media_type, source.data, f"{place}.source", limits),)
 
 
-def _read_document(block: _Block, place: str, limits: LimitOptions) -> tuple[Text | Image, ...]:
-    """A document of plain text, or of blocks; its title before it."""
+def _read_document(block: _Block, place: str, limits: LimitOptions) -> tuple[Content, ...]:
+    """A PDF named by its title, or a document of plain text or of blocks after its title."""
+    source = decode_field(block.source, _Source, f"{place}.source")
+    if source.type == "base64":
+        name = read_file_name(block.title, f"{place}.title")
+        return (read_file(source.media_type, source.data, name, f"{place}.source", limits),)
     title = _read_title(block, place)
     place = f"{place}.source"
-    source = decode_field(block.source, _Source, place)
     match source.type:
         case "text":
             text = read_text(source.data, f"{place}.data", limits.max_message_chars)
-            parts: tuple[Text | Image, ...] = (Text(text),)
+            parts: tuple[Content, ...] = (Text(text),)
         case "content":
             parts = _read_parts(source.content, f"{place}.content", limits)
         case _:
-            problem = "only documents of text are supported"
-            raise GatewayError("unsupported", f"{place}: {problem}.", reason="messages")
+            raise invalid(f"{place}.type", f"must be base64, text or content; {_NO_FETCHING}")
     return (*title, *parts)
 
 
-def _read_found(block: _Block, place: str, limits: LimitOptions) -> tuple[Text | Image, ...]:
+def _read_found(block: _Block, place: str, limits: LimitOptions) -> tuple[Content, ...]:
     """A search result: its title and its texts."""
     parts = _read_parts(block.content, f"{place}.content", limits)
     return (*_read_title(block, place), *parts)
@@ -181,7 +193,7 @@ def _read_reference(block: _Block, place: str, limits: LimitOptions) -> tuple[Te
     return (Text(f"The tool {name} can be used."),)
 
 
-_READERS: dict[str, Callable[[_Block, str, LimitOptions], tuple[Text | Image, ...]]] = {
+_READERS: dict[str, Callable[[_Block, str, LimitOptions], tuple[Content, ...]]] = {
     "document": _read_document,
     "image": _read_image_block,
     "search_result": _read_found,
@@ -213,7 +225,7 @@ def _read_call(block: _Block, place: str, limits: LimitOptions, state: State | N
     )
 
 
-def _check_length(parts: list[Part] | list[Text | Image], limits: LimitOptions) -> None:
+def _check_length(parts: list[Part] | list[Content], limits: LimitOptions) -> None:
     """Check the characters of a message's text. The results of tools count each on its own."""
     chars = sum(len(part.text) for part in parts if isinstance(part, Text))
     check_chars(chars, limits.max_message_chars)

@@ -16,10 +16,10 @@ from configuration import Settings
 from models import (
     NO_OPTIONS,
     Chat,
+    Content,
     End,
     Event,
     GatewayError,
-    Image,
     OnBreak,
     Reasoning,
     Refusal,
@@ -221,7 +221,7 @@ def _read_messages(
         place, role = f"messages.{number}", message.role
         if first_byte(message.content) == b'"':
             text = read_text(message.content, f"{place}.content", settings.max_message_chars)
-            parts: tuple[Text | Image, ...] = (Text(text),)
+            parts: tuple[Content, ...] = (Text(text),)
         else:
             given = (message.content, message.tool_calls, message.states)
             has_any = any(raw is not ABSENT for raw in given)

@@ -29,6 +29,9 @@ def _object(description: str, required: list[str], **properties: Any) -> dict[st
     }
 
 
+_FILE_NAME = _TEXT | {"maxLength": 500}
+_PDF_URL = _TEXT | {"pattern": "^[Dd][Aa][Tt][Aa]:application/pdf[^,]*;[Bb][Aa][Ss][Ee]64,"}
+
 _PARTS = {
     "TextPart": _object("A piece of text.", ["type", "text"], type={"const": "text"}, text=_TEXT),
     "ImagePart": _object(
@@ -46,6 +49,17 @@ _PARTS = {
         ["type", "image_url"],
         type={"const": "image_url"},
         image_url=_either(_DATA_URL, _object("", ["url"], url=_DATA_URL)),
+    ),
+    "FilePart": _object(
+        "A PDF: its bytes in base64, in two fields or in OpenAI's shape.",
+        ["type"],
+        type={"const": "file"},
+        media_type={"const": "application/pdf"},
+        data=_TEXT | {"minLength": 1, "description": "The file's bytes in base64."},
+        name=_optional(_FILE_NAME),
+        file=_object(
+            "OpenAI's shape.", ["file_data"], file_data=_PDF_URL, filename=_optional(_FILE_NAME)
+        ),
     ),
 }
 

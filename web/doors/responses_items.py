@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 from msgspec import Raw
 
-from models import GatewayError, Image, Part, Reasoning, State, Text, ToolCall, ToolResult, Turn
+from models import Content, GatewayError, Part, Reasoning, State, Text, ToolCall, ToolResult, Turn
 from settings.options import LimitOptions
-from web.doors.content_parts import read_image_url
 from web.doors.json_fields import (
     ABSENT,
     check_chars,
@@ -21,6 +20,7 @@ from web.doors.json_fields import (
     read_string,
     read_text,
 )
+from web.doors.media import read_file_name, read_file_url, read_image_url
 from web.doors.reminders import remind
 from web.doors.responses_tools import ToolList, function_name, to_arguments
 from web.doors.state_token import is_of_call, read_state
@@ -65,6 +65,8 @@ class _PartBody(msgspec.Struct, gc=False):
     text: Raw = ABSENT
     refusal: Raw = ABSENT
     image_url: Raw = ABSENT
+    file_data: Raw = ABSENT
+    filename: Raw = ABSENT
 
 
 class Conversation:
@@ -212,7 +214,7 @@ def _read_call(item: _ItemBody, place: str, limits: LimitOptions) -> ToolCall:
     return ToolCall(call_id, function_name(name, item.namespace), arguments)
 
 
-def _read_content(content: Raw, place: str, limits: LimitOptions) -> tuple[Text | Image, ...]:
+def _read_content(content: Raw, place: str, limits: LimitOptions) -> tuple[Content, ...]:
     """The parts of a message, or of the output of a tool."""
     if is_absent(content):
         return ()
@@ -225,7 +227,7 @@ def _read_content(content: Raw, place: str, limits: LimitOptions) -> tuple[Text 
     return parts
 
 
-def _read_part(part: _PartBody, place: str, limits: LimitOptions) -> Text | Image:
+def _read_part(part: _PartBody, place: str, limits: LimitOptions) -> Content:
     match part.type:
         case "input_text" | "output_text" | "text":
             return Text(read_text(part.text, f"{place}.text", limits.max_message_chars))
@@ -233,8 +235,11 @@ def _read_part(part: _PartBody, place: str, limits: LimitOptions) -> Text | Imag
             return Text(read_text(part.refusal, f"{place}.refusal", limits.max_message_chars))
         case "input_image":
             return read_image_url(part.image_url, f"{place}.image_url", limits)
+        case "input_file":
+            name = read_file_name(part.filename, f"{place}.filename")
+            return read_file_url(part.file_data, name, f"{place}.file_data", limits)
         case _:
-            raise _unsupported(place, "texts and images")
+            raise _unsupported(place, "texts, images and files")
 
 
 def _unsupported(place: str, what: str) -> GatewayError:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from models import Image, Reasoning, State, Text, ToolCall, ToolResult
+from models import Content, Reasoning, State, ToolCall, ToolResult
 from settings.options import LimitOptions
 from web.doors.json_fields import (
     ABSENT,
@@ -61,7 +61,7 @@ class _StateBody(msgspec.Struct, gc=False):
     data: Raw
 
 
-def read_result(message: StepFields, parts: tuple[Text | Image, ...], place: str) -> ToolResult:
+def read_result(message: StepFields, parts: tuple[Content, ...], place: str) -> ToolResult:
     """The result that a message of the role `tool` brings."""
     call_id = read_string(message.tool_call_id, f"{place}.tool_call_id", _MAX_ID)
     is_error = decode_field(message.is_error, bool | None, f"{place}.is_error")

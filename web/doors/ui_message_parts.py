@@ -1,15 +1,16 @@
-"""Decodes the parts of the AI SDK's messages: texts, images, and the steps of an assistant."""
+"""Decodes the parts of the AI SDK's messages: texts, files, and the steps of an assistant."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from models import Image, Part, Reasoning, State, Text, ToolCall, ToolResult, Turn
+from models import Content, Part, Reasoning, State, Text, ToolCall, ToolResult, Turn
 from settings.options import LimitOptions
-from web.doors.content_parts import check_texts, read_image_url
+from web.doors.content_parts import check_texts
 from web.doors.json_fields import (
     ABSENT,
     check_chars,
@@ -20,6 +21,7 @@ from web.doors.json_fields import (
     read_string,
     read_text,
 )
+from web.doors.media import PDF, read_file_name, read_file_url, read_image_url
 from web.doors.state_token import read_state
 
 _MAX_NAME = 2_000  # characters, of an id too
@@ -32,7 +34,9 @@ class PartBody(msgspec.Struct, gc=False, rename="camel"):
 
     type: str
     text: Raw = ABSENT
-    url: Raw = ABSENT  # of a file
+    url: Raw = ABSENT  # of a file, as are both below
+    media_type: Raw = ABSENT
+    filename: Raw = ABSENT
     provider_metadata: Raw = ABSENT
     tool_call_id: Raw = ABSENT  # of a call, as are all below
     tool_name: Raw = ABSENT
@@ -60,17 +64,15 @@ class _Metadata(msgspec.Struct, gc=False):
     gateway: _Kept | None = None
 
 
-def read_said(
-    parts: Sequence[PartBody], place: str, limits: LimitOptions
-) -> tuple[Text | Image, ...]:
-    """The texts and images of a system or user message. Parts of other types are ignored."""
-    said: list[Text | Image] = []
+def read_said(parts: Sequence[PartBody], place: str, limits: LimitOptions) -> tuple[Content, ...]:
+    """The texts, images and files of a system or user message. Parts of other types are ignored."""
+    said: list[Content] = []
     for number, part in enumerate(parts):
         match part.type:
             case "text":
                 said.append(_read_text(part, f"{place}.{number}", limits))
             case "file":
-                said.append(read_image_url(part.url, f"{place}.{number}.url", limits))
+                said.append(_read_file(part, f"{place}.{number}", limits))
     check_texts(said, limits)
     return tuple(said)
 
@@ -116,6 +118,14 @@ def _read_part(part: PartBody, place: str, limits: LimitOptions) -> Iterator[Par
 
 def _read_text(part: PartBody, place: str, limits: LimitOptions) -> Text:
     return Text(read_text(part.text, f"{place}.text", limits.max_message_chars))
+
+
+def _read_file(part: PartBody, place: str, limits: LimitOptions) -> Content:
+    """An image, unless the page says that it is a PDF."""
+    if decode_field(part.media_type, Any, f"{place}.mediaType") != PDF:
+        return read_image_url(part.url, f"{place}.url", limits)
+    name = read_file_name(part.filename, f"{place}.filename")
+    return read_file_url(part.url, name, f"{place}.url", limits)
 
 
 def _read_state(metadata: Raw, place: str, limits: LimitOptions) -> State | None:

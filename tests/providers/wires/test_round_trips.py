@@ -16,11 +16,12 @@ from models import (
     NO_OPTIONS,
     AnswerOptions,
     Chat,
+    Content,
+    File,
     Image,
     JsonObject,
     JsonSchema,
     NamedTool,
-    Part,
     Prompt,
     Reasoning,
     State,
@@ -70,18 +71,38 @@ MAKERS: dict[str, Callable[[Prompt, str], dict[str, object]]] = {
 
 TEXTS = st.sampled_from(["Hello.", "", " ", "ä\n", "error: x", '{"a": 1}']).map(Text)
 IMAGES = st.sampled_from([Image("image/png", "aGk="), Image("image/gif", "aG8=")])
+FILES = st.builds(
+    File,
+    st.just("application/pdf"),
+    st.sampled_from(["JVBERi0x", "JVBERi0y"]),
+    st.sampled_from(["a.pdf", "Report", "B.PDF", ""]),
+)
+CONTENT = TEXTS | IMAGES | FILES
 IDS = st.sampled_from(["call_1", "toolu_2", f"{MADE_ID}3", "functions.add:0", "", "x" * 50, "ä"])
 ARGUMENTS = st.sampled_from(["", "{}", '{"a": [1, null, "ä"]}', "not JSON", "[1]", "{"])
 KEPT = st.sampled_from([State(name, "m", data) for name, data in STATES.items()])
 CALLS = st.builds(ToolCall, IDS, st.sampled_from(["look", "f.stop"]), ARGUMENTS, st.none() | KEPT)
-RESULTS = st.builds(ToolResult, IDS, st.lists(TEXTS | IMAGES, max_size=3).map(tuple), st.booleans())
+RESULTS = st.builds(ToolResult, IDS, st.lists(CONTENT, max_size=3).map(tuple), st.booleans())
 REASONING = st.just(Reasoning("Hm.")) | st.builds(Reasoning, st.just(""), KEPT)
 TURNS = st.one_of(
-    st.builds(Turn, st.just("user"), st.lists(TEXTS | IMAGES | RESULTS, max_size=4).map(tuple)),
+    st.builds(Turn, st.just("user"), st.lists(CONTENT | RESULTS, max_size=4).map(tuple)),
     st.builds(
         Turn, st.just("assistant"), st.lists(TEXTS | CALLS | REASONING, max_size=4).map(tuple)
     ),
 )
+
+
+def without_files(turns: list[Turn]) -> list[Turn]:
+    """A chat with files is not sent to Groq."""
+    kept = []
+    for turn in turns:
+        parts = [part for part in turn.parts if not isinstance(part, File)]
+        for place, part in enumerate(parts):
+            if isinstance(part, ToolResult):
+                inner = tuple(one for one in part.parts if not isinstance(one, File))
+                parts[place] = msgspec.structs.replace(part, parts=inner)
+        kept.append(Turn(turn.role, tuple(parts)))
+    return kept
 
 
 def ask(turns: list[Turn], options: AnswerOptions = NO_OPTIONS) -> Prompt:
@@ -98,25 +119,39 @@ def send(wire: str, prompt: Prompt) -> dict[str, Any]:
 # --- what the vendor should receive --------------------------------------------------------------
 
 
-def image(part: Image) -> tuple[str, str, str]:
-    return "image", part.media_type, part.data
+def piece(part: Content, *name: str) -> tuple[str, ...]:
+    """A text, an image or a file as it is, the file with its name on that wire."""
+    match part:
+        case Text(text):
+            return "text", text
+        case Image(media_type, data):
+            return "image", media_type, data
+        case File(media_type, data):
+            return "file", media_type, data, *name
 
 
-def pieces(parts: tuple[Part, ...]) -> list[tuple[str, ...]]:
-    """Texts and images as they are."""
-    return [
-        image(part) if isinstance(part, Image) else ("text", part.text)
-        for part in parts
-        if isinstance(part, Text | Image)
-    ]
+def claudes(part: Content) -> tuple[str, ...]:
+    return piece(part, part.name) if isinstance(part, File) else piece(part)
+
+
+def openais(part: Content) -> tuple[str, ...]:
+    """The name of a file has its ending always."""
+    if not isinstance(part, File):
+        return piece(part)
+    name = part.name or "document"
+    return piece(part, name if name.lower().endswith(".pdf") else f"{name}.pdf")
 
 
 def text_of(result: ToolResult) -> str:
     return "".join(part.text for part in result.parts if isinstance(part, Text))
 
 
-def images_of(result: ToolResult) -> list[Image]:
-    return [part for part in result.parts if isinstance(part, Image)]
+def media_of(result: ToolResult) -> list[Image | File]:
+    return [part for part in result.parts if not isinstance(part, Text)]
+
+
+def word_of(media: list[Image | File]) -> str:
+    return "files" if any(isinstance(part, File) for part in media) else "images"
 
 
 def with_failure(result: ToolResult, text: str) -> str:
@@ -131,13 +166,14 @@ def expect_claude(turn: Turn) -> Iterator[Any]:
             case ToolCall(call_id, name, arguments):
                 yield turn.role, ("call", call_id, name, decode_arguments(arguments))
             case ToolResult(call_id, inner, is_error):
-                said = [piece for piece in pieces(inner) if piece[-1].strip()]
+                said = [claudes(part) for part in inner]
+                said = [one for one in said if one[0] != "text" or one[1].strip()]
                 yield turn.role, ("result", call_id, said, is_error)
             case Reasoning(state=state):
                 if state:
                     yield turn.role, ("state", json.loads(state.data))
             case _:
-                yield turn.role, *pieces((part,))
+                yield turn.role, claudes(part)
 
 
 def expect_chat(turn: Turn) -> Iterator[Any]:
@@ -146,21 +182,22 @@ def expect_chat(turn: Turn) -> Iterator[Any]:
     for part in turn.parts:
         match part:
             case ToolResult(call_id):
-                images = images_of(part)
-                text = with_failure(part, text_of(part)) or ("(images follow)" if images else "")
+                media = media_of(part)
+                word = word_of(media)
+                text = with_failure(part, text_of(part)) or (f"({word} follow)" if media else "")
                 yield "tool", ("result", call_id, [("text", text)])
-                if images:
-                    rest.append(("text", f"The images of the result of {call_id}:"))
-                    rest += map(image, images)
-            case Text() | Image():
-                rest += pieces((part,))
+                if media:
+                    rest.append(("text", f"The {word} of the result of {call_id}:"))
+                    rest += map(openais, media)
+            case Text() | Image() | File():
+                rest.append(openais(part))
     rest += [
         ("call", part.id, part.name, part.arguments or "{}")
         for part in turn.parts
         if isinstance(part, ToolCall)
     ]
-    for piece in rest:
-        yield turn.role, piece
+    for one in rest:
+        yield turn.role, one
 
 
 def expect_responses(turn: Turn) -> Iterator[Any]:
@@ -178,26 +215,26 @@ def expect_responses(turn: Turn) -> Iterator[Any]:
                 yield turn.role, ("call", call_id, name, arguments or "{}")
             case ToolResult(call_id, inner):
                 failed = with_failure(part, text_of(part)) != text_of(part)
-                said = [("text", "Error: ")] * failed + pieces(inner)
+                said = [("text", "Error: ")] * failed + list(map(openais, inner))
                 yield turn.role, ("result", call_id, said)
             case _:
-                yield turn.role, *pieces((part,))
+                yield turn.role, openais(part)
 
 
 def expect_gemini(turn: Turn, names: dict[str, str]) -> Iterator[Any]:
-    """Results come first, then their images that cannot be in them; an id that we made is ours."""
+    """Results come first, then their media that cannot be in them; an id that we made is ours."""
     beside: list[Any] = []
     for part in turn.parts:
         if isinstance(part, ToolResult):
-            within = [image(one) for one in images_of(part) if one.media_type != "image/gif"]
-            others = [image(one) for one in images_of(part) if one.media_type == "image/gif"]
+            within = [piece(one) for one in media_of(part) if one.media_type != "image/gif"]
+            others = [piece(one) for one in media_of(part) if one.media_type == "image/gif"]
             name = names[part.call_id]
             said = [("text", text_of(part)), *within]
             yield turn.role, ("result", vendors_id(part.call_id), name, said, part.is_error)
             if others:
                 beside += [("text", f"The images of the result of {name}:"), *others]
-    for piece in beside:
-        yield turn.role, piece
+    for one in beside:
+        yield turn.role, one
     for part in turn.parts:
         match part:
             case ToolCall(call_id, name, arguments, state):
@@ -205,9 +242,9 @@ def expect_gemini(turn: Turn, names: dict[str, str]) -> Iterator[Any]:
                 yield turn.role, ("call", vendors_id(call_id), name, decode_arguments(arguments))
             case Reasoning(state=state):
                 pass
-            case Text() | Image():
+            case Text() | Image() | File():
                 state = None
-                yield turn.role, *pieces((part,))
+                yield turn.role, piece(part)
             case _:
                 continue
         if state:
@@ -247,9 +284,7 @@ def join(said: list[Any]) -> list[Any]:
 
 def join_within(part: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(
-        [piece for _, piece in join([("", piece) for piece in field])]
-        if isinstance(field, list)
-        else field
+        [one for _, one in join([("", one) for one in field])] if isinstance(field, list) else field
         for field in part
     )
 
@@ -264,7 +299,8 @@ def flatten(said: Said) -> list[Any]:
 @settings(deadline=None)
 @given(turns=st.lists(TURNS, max_size=8))
 def test_any_conversation_is_read_back_from_its_request(wire: str, turns: list[Turn]) -> None:
-    """Calls, results, images, failures and the model's own state are there, and nothing of another's."""
+    """Calls, results, images, files, failures and the model's own state are there, and nothing of another's."""
+    turns = without_files(turns) if wire == "groq" else turns
     prompt = drop_foreign_states(ask(turns), PROVIDERS.get(wire, wire), "m")
     if wire == "gpt":  # by chat completions its state has no place
         prompt = drop_foreign_states(prompt, "", "")
@@ -289,6 +325,7 @@ def test_any_request_is_of_the_type_of_the_vendors_sdk(
     wire: str, turns: list[Turn], options: AnswerOptions
 ) -> None:
     """Whatever the client asks of the answer; the names of the tools are there."""
+    turns = without_files(turns) if wire == "groq" else turns
     prompt = drop_foreign_states(ask(turns, options), PROVIDERS.get(wire, wire), "m")
     body = send(wire, prompt)
     tools = body.get("tools", [])

@@ -274,7 +274,7 @@ def test_what_the_vendor_itself_wrote_is_left_out(block: Any) -> None:
         ),
         (
             {"type": "document", "source": {"type": "base64", "data": "JVBERg=="}},
-            "unsupported",
+            "invalid_request",
             "messages.0.content.0.source",
         ),
         ({"type": "container_upload", "file_id": "f"}, "unsupported", "messages.0.content.0"),

@@ -155,7 +155,7 @@ def test_images_are_data_urls() -> None:
     [
         ({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}, "invalid_request"),
         ({"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}}, "unsupported"),
-        ({"type": "file", "file": {"file_id": "file-1"}}, "unsupported"),
+        ({"type": "file", "file": {"file_id": "file-1"}}, "invalid_request"),
         ({"type": "video"}, "invalid_request"),
     ],
 )  # fmt: skip

@@ -229,7 +229,7 @@ def test_tools_of_an_item_are_offered() -> None:
         ([{"role": "model", "content": "a"}], "invalid_request", "input.0.role"),
         ([{"type": "item_reference", "id": "msg_1"}], "unsupported", '{"store": false}'),
         ([{"type": "compaction", "encrypted_content": "a"}], "unsupported", "input.0: only"),
-        ([said("user", {"type": "input_file", "file_id": "f"})], "unsupported", "input.0.content.0"),
+        ([said("user", {"type": "input_file", "file_id": "f"})], "invalid_request", "input.0.content.0.file_data"),
         ([said("user", {"type": "input_image", "file_id": "f"})], "invalid_request", "image_url"),
         (
             [said("user", {"type": "input_image", "image_url": "https://a.test/b.png"})],
