@@ -78,6 +78,7 @@ from web.response_policy import ResponsePolicyMiddleware
 from web.routes import router
 from web.services import Services
 from web.stranger_lines import StrangerLines
+from web.worker_reports import reporting
 
 # a new worker imports the SDKs before it answers, which is slow on a busy machine
 _WORKER_ANSWER_SECONDS = 30
@@ -156,6 +157,7 @@ def _lifespan(
             slots, drain = StreamLimit(active.max_streams), app.state.drain
             app.state.services = Services(active, gateway, slots, bodies, drain, keys, limits.gate)
             await stack.enter_async_context(measured(app.state))
+            await stack.enter_async_context(reporting(app.state.services))
             gc.collect()
             # without it, a full collection over the SDKs' objects would block the loop for 130 ms
             gc.freeze()

@@ -24,14 +24,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from cluster.count_file import kept_counts
-from cluster.limit_counters import UNCHECKED, LimitCounters, Verdict
+from cluster.limit_counters import UNCHECKED, LimitCounters, Standing, Verdict
+from cluster.status_board import Status, StatusBoard, WorkerReport
 from settings.client_limits import ClientLimits
 from telemetry.once_per_minute import OncePerMinute
 
 _ANSWER_SECONDS = 1.0
 _CLOSE_SECONDS = 5.0
 _LAST_SECONDS = 0.5
-_LINE_BYTES = 2**16
+_LINE_BYTES = 2**20  # for the reports of all workers
 
 _logger = logging.getLogger("gateway.limits")
 
@@ -58,14 +59,35 @@ class Charge(msgspec.Struct, tag=True):
     nanodollars: int
 
 
-class Reply(NamedTuple):
-    """The answer to `Enter`."""
+class Report(msgspec.Struct, tag=True):
+    """How the worker does."""
+
+    report: WorkerReport
+
+
+class ReadStatus(msgspec.Struct, tag=True):
+    """A request for the reports of all workers. The reply has the same number."""
 
     number: int
-    verdict: Verdict
 
 
-_Message = Enter | Leave | Charge
+class Look(msgspec.Struct, tag=True):
+    """A request for the standings of a client. The reply has the same number."""
+
+    number: int
+    client: str
+    limits: ClientLimits
+
+
+class Reply(NamedTuple):
+    """The answer to `Enter`, `Look` or `ReadStatus`."""
+
+    number: int
+    verdict: Verdict = UNCHECKED
+    status: Status | None = None
+
+
+_Message = Enter | Leave | Charge | Report | ReadStatus | Look
 _decode_message = msgspec.json.Decoder(_Message).decode
 _decode_reply = msgspec.json.Decoder(Reply).decode
 _encode = msgspec.json.Encoder().encode
@@ -77,6 +99,7 @@ class LimitBroker:
     def __init__(self, counters: LimitCounters, file: Path | None = None) -> None:
         """Goes on with the counts of the file, if there is one, and keeps them there."""
         self._counters = counters
+        self._board = StatusBoard()
         self._loop = asyncio.new_event_loop()
         self._numbers = itertools.count()
         self._serving: set[asyncio.Task[None]] = set()
@@ -126,6 +149,7 @@ class LimitBroker:
             _logger.exception("a worker's connection to the limits has failed")
         finally:
             self._counters.drop_worker(worker)
+            self._board.drop_worker(worker)
             theirs.close()
             writer.close()
 
@@ -139,6 +163,13 @@ class LimitBroker:
                 self._counters.leave(client, worker)
             case Charge(client, tokens, nanodollars):
                 self._counters.charge(client, tokens, nanodollars)
+            case Report(report):
+                self._board.post(report, worker)
+            case ReadStatus(number):
+                return [Reply(number, status=self._board.read())]
+            case Look(number, client, limits):
+                standings = self._counters.look(client, limits)
+                return [Reply(number, Verdict(standings=standings, is_counted=False))]
         return []
 
 
@@ -148,7 +179,7 @@ class RemoteLimiter:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
         self._numbers = itertools.count()
-        self._waiting: dict[int, asyncio.Future[Verdict]] = {}
+        self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._late: dict[int, str] = {}  # clients for whose reply no chat waits any more
         self._problems = OncePerMinute()
         self._reading = asyncio.create_task(self._read(reader))
@@ -163,12 +194,11 @@ class RemoteLimiter:
     async def enter(self, client: str, limits: ClientLimits) -> Verdict:
         """Count a request and take a stream, unless a limit refuses it."""
         number = next(self._numbers)
-        waiting: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = waiting
+        waiting = self._expect(number)
         self._send(Enter(number, client, limits))
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                return await waiting
+                return (await waiting).verdict
         except OSError as error:
             self._late[number] = client
             if self._problems.allows("broker"):
@@ -178,7 +208,7 @@ class RemoteLimiter:
         except asyncio.CancelledError:  # the client is gone
             if waiting.cancelled():
                 self._late[number] = client
-            elif waiting.result().refused_by is None:
+            elif waiting.result().verdict.refused_by is None:
                 self.leave(client)
             raise
         finally:
@@ -192,6 +222,20 @@ class RemoteLimiter:
         """Count what a chat has used."""
         self._send(Charge(client, tokens, nanodollars))
 
+    def report(self, report: WorkerReport) -> None:
+        """Show the other workers how this one does."""
+        self._send(Report(report))
+
+    async def read_status(self) -> Status:
+        """What all workers have reported. Raises OSError."""
+        reply = await self._ask(ReadStatus(next(self._numbers)))
+        return reply.status or Status((), {})
+
+    async def look(self, client: str, limits: ClientLimits) -> tuple[Standing, ...]:
+        """How a client stands with its limits. Counts nothing. Raises OSError."""
+        reply = await self._ask(Look(next(self._numbers), client, limits))
+        return reply.verdict.standings
+
     async def aclose(self) -> None:
         """Send what has not been sent, and close the connection."""
         self._reading.cancel()
@@ -200,6 +244,20 @@ class RemoteLimiter:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._writer.wait_closed()
 
+    def _expect(self, number: int) -> asyncio.Future[Reply]:
+        waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = waiting
+        return waiting
+
+    async def _ask(self, message: ReadStatus | Look) -> Reply:
+        waiting = self._expect(message.number)
+        self._send(message)
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await waiting
+        finally:
+            del self._waiting[message.number]
+
     def _send(self, message: _Message) -> None:
         if not self._writer.is_closing():
             self._writer.write(_encode(message) + b"\n")
@@ -207,10 +265,12 @@ class RemoteLimiter:
     async def _read(self, reader: asyncio.StreamReader) -> None:
         with suppress(OSError):
             while line := await reader.readline():
-                number, verdict = _decode_reply(line)
-                if (waiting := self._waiting.get(number)) and not waiting.done():
-                    waiting.set_result(verdict)
-                elif (client := self._late.pop(number, None)) and verdict.refused_by is None:
+                reply = _decode_reply(line)
+                if (waiting := self._waiting.get(reply.number)) and not waiting.done():
+                    waiting.set_result(reply)
+                elif (
+                    client := self._late.pop(reply.number, None)
+                ) and reply.verdict.refused_by is None:
                     self.leave(client)
         for waiting in self._waiting.values():
             if not waiting.done():

@@ -110,6 +110,14 @@ class LimitCounters:
         refused_by, retry_after = refusal or (None, 0.0)
         return Verdict(refused_by, retry_after, standings)
 
+    def look(self, client: str, limits: ClientLimits) -> tuple[Standing, ...]:
+        """How a client stands with its limits. Counts nothing."""
+        at = self._monotonic()
+        account = self._accounts.get(client) or _Account()
+        _forget_old(account, at)
+        budgets = self._budgets(account, limits)
+        return (*_requests(account, limits, at), *_streams(account, limits), *budgets)
+
     def leave(self, client: str, worker: Hashable = None) -> None:
         """Give back a stream."""
         if account := self._accounts.get(client):
@@ -210,6 +218,12 @@ def _requests(account: _Account, limits: ClientLimits, at: float) -> Iterator[St
         reset = made[-1] + WINDOW_SECONDS - at if made else 0.0
         left = max(0, limit - len(made))
         yield Standing("requests_per_minute", limit, left, reset, WINDOW_SECONDS)
+
+
+def _streams(account: _Account, limits: ClientLimits) -> Iterator[Standing]:
+    if limits.streams is not None:
+        left = max(0, limits.streams - account.streams.total())
+        yield Standing("streams", limits.streams, left, 0.0, 0.0)
 
 
 def _forget_old(account: _Account, at: float) -> None:

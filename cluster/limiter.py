@@ -5,12 +5,16 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
-from cluster.limit_counters import LimitCounters, Verdict
+from cluster.limit_counters import LimitCounters, Standing, Verdict
+from cluster.status_board import Status, StatusBoard, WorkerReport
 from settings.client_limits import ClientLimits
 
 
 class Limiter(Protocol):
-    """Counts what clients use, over all processes that share it. It never fails."""
+    """Counts what clients use, over all processes that share it. No chat fails by it.
+
+    `report`, `read_status` and `look` are for the admin page; the latter two raise OSError.
+    """
 
     async def enter(self, client: str, limits: ClientLimits) -> Verdict:
         """Count a request and take a stream, unless a limit refuses it."""
@@ -20,6 +24,15 @@ class Limiter(Protocol):
 
     def charge(self, client: str, tokens: int, nanodollars: int) -> None:
         """Count what a chat has used."""
+
+    def report(self, report: WorkerReport) -> None:
+        """Show the other processes how this one does."""
+
+    async def read_status(self) -> Status:
+        """What all processes have reported."""
+
+    async def look(self, client: str, limits: ClientLimits) -> tuple[Standing, ...]:
+        """How a client stands with its limits. Counts nothing."""
 
     async def aclose(self) -> None:
         """Send what has not been sent."""
@@ -32,10 +45,20 @@ class LocalLimiter:
         self.leave = counters.leave
         self.charge = counters.charge
         self._counters = counters
+        self._board = StatusBoard()
+        self.report = self._board.post
 
     async def enter(self, client: str, limits: ClientLimits) -> Verdict:
         """Count a request and take a stream, unless a limit refuses it."""
         return self._counters.enter(client, limits)
+
+    async def read_status(self) -> Status:
+        """What this process has reported."""
+        return self._board.read()
+
+    async def look(self, client: str, limits: ClientLimits) -> tuple[Standing, ...]:
+        """How a client stands with its limits. Counts nothing."""
+        return self._counters.look(client, limits)
 
     async def aclose(self) -> None:
         """There is nothing to send."""

@@ -22,6 +22,7 @@ def add_keys_command(commands: Any) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     new = actions.add_parser("new", help="make a key")
     new.add_argument("name")
+    new.add_argument("--admin", action="store_true", help="for the admin page, and for no chats")
     actions.add_parser("list", help="list the keys, with their last use by the audit log")
     check = actions.add_parser("check", help="check KEYS_FILE, or another file")
     check.add_argument("file", nargs="?", type=Path)
@@ -32,7 +33,7 @@ def run_keys(chosen: argparse.Namespace) -> int:
     """Run the command. Raises ConfigurationError."""
     match chosen.action:
         case "new":
-            print("\n".join(describe_new(chosen.name)))
+            print("\n".join(describe_new(chosen.name, is_admin=chosen.admin)))
         case "list":
             print("\n".join(list_keys()))
         case "check":
@@ -40,15 +41,19 @@ def run_keys(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def describe_new(name: str) -> Iterator[str]:
+def describe_new(name: str, *, is_admin: bool) -> Iterator[str]:
     try:
         key, sha256 = new_key(name)
     except ValueError as error:
         raise ConfigurationError([f"NAME: {error}"]) from None
     table = f'"{name}"' if "." in name else name
     yield f"The key, shown only now:   {key}"
+    lines = f'[keys.{table}]\nsha256 = "{sha256}"'
+    if is_admin:
+        yield f"Its lines for KEYS_FILE:\n\n{lines}\nadmin = true\ndoors = []  # for no chats"
+        return
     yield f"Its entry for .env:        GATEWAY_API_KEYS={name}:{sha256}"
-    yield f'Or its lines for KEYS_FILE:\n\n[keys.{table}]\nsha256 = "{sha256}"'
+    yield f"Or its lines for KEYS_FILE:\n\n{lines}"
 
 
 def list_keys() -> Iterator[str]:
@@ -79,6 +84,10 @@ def key_facts(key: GatewayKey) -> Iterator[str]:
     ):
         if names:
             yield f"{option} {', '.join(sorted(names))}"
+    if key.doors is not None and not key.doors:
+        yield "no chats"
+    if key.admin:
+        yield "admin"
     if key.metrics:
         yield "metrics"
     if key.deep_health:
@@ -120,6 +129,8 @@ def check_file(file: Path | None) -> Iterator[str]:
     yield f"{path} is right; keys: {len({key.name for key in keys})}"
     if warning := exposure_warning(path):
         yield f"but {warning}"
+    if admins := sorted({key.name for key in keys if key.admin}):
+        yield f"for the admin page: {', '.join(admins)}"
     for key in keys:
         if key.expires and key.expires <= datetime.now(UTC):
             yield f"but {key.name} has expired"

@@ -50,6 +50,7 @@ class GatewayKey:
     doors: frozenset[str] | None = None
     deep_health: bool = True
     metrics: bool = True
+    admin: bool = False
     limits: ClientLimits | None = None
     tags: tuple[str, ...] = ()
 

@@ -61,6 +61,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     models: _Texts | None = None
     deep_health: bool = False
     metrics: bool = False
+    admin: bool = False
     tags: _Texts = ()
     requests_per_minute: _Count | None = None
     streams: _Count | None = None
@@ -205,6 +206,7 @@ def _make_keys(name: str, entry: _Entry) -> Iterator[GatewayKey]:
             doors=None if entry.doors is None else frozenset(entry.doors),
             deep_health=entry.deep_health,
             metrics=entry.metrics,
+            admin=entry.admin,
             limits=None if limits == ClientLimits() else limits,
             tags=entry.tags,
         )

@@ -39,7 +39,7 @@ class ClientGate:
         budgets: BudgetGauge | None = None,
     ) -> None:
         self.budgets = budgets
-        self._limiter = limiter
+        self.limiter = limiter
         self._anonymous = anonymous
 
     async def enter(self, request: Request, key: GatewayKey | None, door: str) -> Lease | None:
@@ -52,7 +52,7 @@ class ClientGate:
             return None
         address = request.client.host if request.client else None
         client = client_name(key.name if key else None, address)
-        verdict = await self._limiter.enter(client, limits)
+        verdict = await self.limiter.enter(client, limits)
         if self.budgets and key:
             self.budgets.note(key.name, verdict.standings)
         request.scope[LIMIT_HEADERS] = limit_headers(door, verdict.standings)
@@ -63,7 +63,7 @@ class ClientGate:
                 reason=verdict.refused_by,
                 retry_after=verdict.retry_after,
             )
-        return Lease(self._limiter, client, is_counted=verdict.is_counted)
+        return Lease(self.limiter, client, is_counted=verdict.is_counted)
 
 
 class Lease:

@@ -49,6 +49,7 @@ def check_key(request: Request, keys: KeyRing, *, needed: bool = False) -> Gatew
         access.client.key_hash = key.sha256
     if key.expires and datetime.now(UTC) >= key.expires:
         raise GatewayError("unauthorized", "The gateway key has expired.", reason="expired")
+    keys.note_use(key)
     return key
 
 

@@ -17,16 +17,18 @@ class KeyRing:
     `is_needed` says whether clients need a key: that does not change.
     """
 
-    __slots__ = ("_by_hash", "_secret", "is_needed", "keys")
+    __slots__ = ("_by_hash", "_secret", "_uses", "has_admin", "is_needed", "keys")
 
     def __init__(self, keys: Iterable[GatewayKey], *, is_needed: bool | None = None) -> None:
         self._secret = secrets.token_bytes(32)
+        self._uses: dict[str, float] = {}
         self.replace(keys)
         self.is_needed = bool(self.keys) if is_needed is None else is_needed
 
     def replace(self, keys: Iterable[GatewayKey]) -> None:
         """Replace all keys."""
         self.keys = tuple(keys)
+        self.has_admin = any(key.admin for key in self.keys)
         self._by_hash = {self._blind(key.sha256): key for key in self.keys}
 
     def find(self, sent: str) -> GatewayKey | None:
@@ -40,6 +42,16 @@ class KeyRing:
         sha256 = hashlib.sha256(sent.encode("utf-8", "surrogateescape")).hexdigest()
         key = self._by_hash.get(self._blind(sha256))
         return key if key and hmac.compare_digest(key.sha256, sha256) else None
+
+    def note_use(self, key: GatewayKey) -> None:
+        """Note when a key was used, if there is an admin page that shows it."""
+        if self.has_admin:
+            self._uses[key.name] = datetime.now(UTC).timestamp()
+
+    def take_uses(self) -> dict[str, float]:
+        """The names of the keys used since the last call, and the times of day."""
+        uses, self._uses = self._uses, {}
+        return uses
 
     def valid_hashes(self) -> frozenset[str]:
         """The hashes of the keys that have not expired."""

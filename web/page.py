@@ -50,6 +50,7 @@ _OTHER_VERSION = {"Cache-Control": "no-store"}
 _PAGES = {
     "index.html": "../",
     "reference.html": "../docs",
+    "admin.html": "../admin",
     "service_worker.js": "../service_worker.js",
 }
 _LANGUAGE = "gateway_language"  # the cookie with a reader's choice

@@ -20,7 +20,8 @@ _IMPORT = re.compile(r"""^(?:import|export)\b[^"'`=(]*?["'](\.[^"']+)["']""", re
 _EXPORT = "export default "
 _PLACEHOLDER = re.compile(r"\{\{([\w.]+)\}\}")
 _FIRST_SCRIPT = "page.js"
-_OTHERS = ("vendor/", "words/", "reference.js", "service_worker.js")  # not needed by every reader
+# not needed by every reader
+_OTHERS = ("vendor/", "words/", "reference.js", "admin.js", "service_worker.js")
 
 
 def read_files() -> Mapping[str, bytes]:

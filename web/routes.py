@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from configuration import VERSION
 from models import GatewayError
 from providers.model_names import ListedModel
+from web.admin import admin_router
 from web.chats import chat_route
 from web.counts import count_route
 from web.doors import COUNTS, DOORS
@@ -215,3 +216,6 @@ async def security_contact(request: Request) -> PlainTextResponse:
 async def policy(request: Request) -> Response:
     """The security policy, and how to report a vulnerability."""
     return security_policy(request.scope)
+
+
+router.include_router(admin_router)

@@ -91,3 +91,21 @@ def test_check_finds_what_is_wrong(capsys: pytest.CaptureFixture[str], folder: P
     status, out, err = run(capsys, "check", str(other))
     assert (status, out) == (2, "")
     assert f"{other}: line 1: keys.phone: " in err
+
+
+def test_new_admin_key_is_for_no_chats(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    """Its lines are a file as they are, which `list` and `check` show; it has no entry for .env."""
+    status, out, _ = run(capsys, "new", "root", "--admin")
+    lines = out.split("\n\n")[1]
+    file = folder / "keys.toml"
+    file.write_text(lines)
+    file.chmod(0o600)
+    (key,) = read_keys_file(file, ())
+    assert (status, key.admin, key.doors, "GATEWAY_API_KEYS" in out) == (
+        0,
+        True,
+        frozenset(),
+        False,
+    )
+    assert "; no chats; admin; " in run(capsys, "list")[1]
+    assert run(capsys, "check")[1] == f"{file} is right; keys: 1\nfor the admin page: root\n"

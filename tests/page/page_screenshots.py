@@ -14,6 +14,7 @@ from typing import Any
 from playwright.async_api import Browser
 
 from simulator import Error, Scripted, Thought
+from tests.clients.admin_page import ADMIN, ADMIN_SHA, CHATS_SHA, admin_page, enter_key
 from tests.clients.page_browser import ChatPage, open_browser, simulated_page
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
@@ -162,6 +163,29 @@ PICTURES: dict[
 }
 
 
+ADMIN_KEYS = f"""
+[keys.operator]
+sha256 = "{ADMIN_SHA}"
+admin = true
+doors = []
+
+[keys.phone]
+sha256 = "{CHATS_SHA}"
+expires = 2031-01-31
+providers = ["gpt", "claude"]
+requests_per_minute = 60
+streams = 5
+tokens_per_day = 200
+usd_per_month = 50.0
+tags = ["research"]
+
+[keys.old-laptop]
+sha256 = "{"0" * 64}"
+expires = 2025-06-30
+deep_health = true
+"""
+
+
 async def take(browser: Browser, name: str) -> None:
     """One picture."""
     act, behaviours, window = PICTURES[name]
@@ -173,12 +197,22 @@ async def take(browser: Browser, name: str) -> None:
             await chat.page.screenshot(path=FOLDER / f"{name}.png", animations="disabled")
 
 
+async def take_admin(browser: Browser) -> None:
+    """The admin page."""
+    with tempfile.TemporaryDirectory() as logs:
+        async with admin_page(browser, Path(logs), [], ADMIN_KEYS, **TALL) as (page, _):
+            await enter_key(page, ADMIN)
+            await page.locator("#shown").wait_for()
+            await page.mouse.move(0, 0)
+            await page.screenshot(path=FOLDER / "admin.png", full_page=True, animations="disabled")
+
+
 async def take_all(names: list[str]) -> None:
     """These of them, or all."""
     FOLDER.mkdir(exist_ok=True)
     async with open_browser() as browser:
-        for name in names or PICTURES:
-            await take(browser, name)
+        for name in names or [*PICTURES, "admin"]:
+            await (take_admin(browser) if name == "admin" else take(browser, name))
             print(FOLDER / f"{name}.png")
 
 

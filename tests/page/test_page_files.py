@@ -185,7 +185,7 @@ async def test_every_file_is_served_as_it_is(client: httpx.AsyncClient) -> None:
     for path in STATIC.rglob("*"):
         name = path.relative_to(STATIC).as_posix()
         response = await client.get(f"/static/{name}")
-        is_page = name in ("index.html", "reference.html", "service_worker.js")
+        is_page = name in ("index.html", "reference.html", "admin.html", "service_worker.js")
         assert (name, response.status_code) == (
             name,
             307 if is_page else 200 if path.is_file() else 404,

@@ -26,7 +26,7 @@ OTHERS = sorted(WORDS.keys() - {"en"})
 SCRIPTS = {
     name: content.decode()
     for name, content in FILES.items()
-    if name.endswith(".js") and not name.startswith(("vendor/", "words/", "reference"))
+    if name.endswith(".js") and not name.startswith(("vendor/", "words/", "reference", "admin"))
 }
 SAID = re.compile(r"""["`](?P<key>[a-z][\w]*(?:\.[\w${}.]+)*)["`]""")
 

@@ -46,7 +46,8 @@ MAY_READ_IT = {
     "telemetry/traces.py": "a span's time of day; its length is counted on the monotonic clock",
     "web/doors/rate_limits.py": "Anthropic's headers have the time of day at which a limit is reset",
     "web/guards.py": "the date on which a key expires",
-    "web/key_ring.py": "the same",
+    "web/key_ring.py": "the same, and the time of day of a key's last use, for people",
+    "web/admin_status.py": "the time of day of what the admin page shows, and whether a key has expired",
 }
 
 

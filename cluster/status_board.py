@@ -1,0 +1,68 @@
+"""`StatusBoard`: what the workers of a gateway report of themselves, for the admin page."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+import msgspec
+
+
+class ModelStatus(msgspec.Struct, frozen=True, array_like=True):
+    """The breaker of one model in one worker."""
+
+    name: str
+    breaker: str  # closed, open or half_open
+
+
+class ProviderStatus(msgspec.Struct, frozen=True, array_like=True):
+    """A provider as one worker's traffic has it, and the code of its newest failure."""
+
+    name: str
+    state: str
+    error: str | None
+    models: tuple[ModelStatus, ...]
+
+
+class WorkerReport(msgspec.Struct, frozen=True, array_like=True):
+    """One worker at a moment of the monotonic clock, which a machine's processes share.
+
+    `key_uses` are the names of the keys used since the report before, and the times of day.
+    """
+
+    process: int
+    at: float
+    open_streams: int
+    max_streams: int
+    is_draining: bool
+    providers: tuple[ProviderStatus, ...]
+    key_uses: Mapping[str, float]
+
+
+class Status(msgspec.Struct, frozen=True, array_like=True):
+    """The newest report of each worker, and the last use of each key in any of them."""
+
+    workers: tuple[WorkerReport, ...]
+    key_uses: Mapping[str, float]
+
+
+class StatusBoard:
+    """Keeps the newest reports. Not for several threads."""
+
+    def __init__(self) -> None:
+        self._reports: dict[Hashable, WorkerReport] = {}
+        self._key_uses: dict[str, float] = {}
+
+    def post(self, report: WorkerReport, worker: Hashable = None) -> None:
+        """Replace a worker's report."""
+        self._reports[worker] = report
+        for name, at in report.key_uses.items():
+            self._key_uses[name] = max(at, self._key_uses.get(name, at))
+
+    def drop_worker(self, worker: Hashable) -> None:
+        """Forget the report of a worker that has ended; the uses of keys stay."""
+        self._reports.pop(worker, None)
+
+    def read(self) -> Status:
+        """What is on the board."""
+        reports = sorted(self._reports.values(), key=lambda report: report.process)
+        return Status(tuple(reports), dict(self._key_uses))

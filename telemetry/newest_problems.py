@@ -1,0 +1,70 @@
+"""The newest warnings and errors of the log files, without what only the files may have.
+
+A line there can quote a vendor's answer in its context. Only codes, names and ids are taken of it,
+and the messages of the gateway's own lines, which are constants.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from telemetry.redaction import cut
+
+_TAILS = {"error.log": 2**17, "app.log": 2**19}  # bytes that are read of each
+_LEVELS = ("WARNING", "ERROR", "CRITICAL")
+_FIELDS = ("timestamp", "level", "request_id", "conversation_id", "client")
+_CONTEXT = ("code", "error_code", "reason", "outcome", "provider", "model")
+_LONGEST_TEXT = 200
+
+
+def newest_problems(folder: Path, limit: int) -> list[dict[str, str]]:
+    """The newest lines of all processes, the newest first, each once. Reads the disk."""
+    found: dict[bytes, dict[str, str]] = {}
+    for name, size in _TAILS.items():
+        for line in _tail(folder / name, size):
+            if line not in found and (problem := _problem(line)):
+                found[line] = problem
+    newest = sorted(found.values(), key=lambda problem: problem["timestamp"], reverse=True)
+    return newest[:limit]
+
+
+def _tail(path: Path, size: int) -> Iterator[bytes]:
+    """The lines at the end of a file, with those of its newest backup if it has just begun."""
+    for file in (path, path.with_name(f"{path.name}.1")):
+        if size <= 0:
+            return
+        try:
+            with file.open("rb") as opened:
+                length = opened.seek(0, 2)
+                opened.seek(max(0, length - size))
+                lines = opened.read(size).splitlines()
+        except FileNotFoundError:
+            return
+        yield from lines if length <= size else lines[1:]
+        size -= length
+
+
+def _problem(line: bytes) -> dict[str, str] | None:
+    if not any(level.encode() in line for level in _LEVELS):
+        return None
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return None  # torn, or being written
+    if not (isinstance(fields, dict) and fields.get("level") in _LEVELS):
+        return None
+    context = fields.get("context")
+    taken = {name: fields.get(name) for name in _FIELDS}
+    taken["message"] = _message(fields)
+    if isinstance(context, dict):
+        taken |= {name: context.get(name) for name in _CONTEXT}
+    return {name: cut(str(value), _LONGEST_TEXT) for name, value in taken.items() if value}
+
+
+def _message(fields: Mapping[str, Any]) -> str:
+    logger = str(fields.get("logger"))
+    is_own = logger.partition(".")[0] == "gateway"
+    return str(fields.get("message")) if is_own else f"a line of {logger}"

@@ -1,0 +1,88 @@
+"""The newest warnings and errors of the log files: what is taken of a line, and how much is read."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from telemetry.newest_problems import newest_problems
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def line(number: int, level: str = "WARNING", **fields: Any) -> str:
+    """A line as the logs have it; later numbers are newer."""
+    whole = {
+        "timestamp": f"2026-11-30T10:00:00.{number:06}+00:00",
+        "level": level,
+        "logger": "gateway.chat",
+        "message": "chat finished",
+        "request_id": f"r-{number}",
+    }
+    return json.dumps(whole | fields) + "\n"
+
+
+def ids_in(folder: Path, limit: int = 100) -> list[str]:
+    return [problem["request_id"] for problem in newest_problems(folder, limit)]
+
+
+def test_newest_come_first_and_each_once(tmp_path: Path) -> None:
+    """An error is in two files; other levels are left out, and so is a torn line."""
+    error = line(3, "ERROR")
+    app = (
+        line(1) + line(2, "INFO", message="WARNING and ERROR") + error + line(4) + '{"level": "ERR'
+    )
+    (tmp_path / "app.log").write_text(app)
+    (tmp_path / "error.log").write_text(line(0, "CRITICAL") + error)
+    assert ids_in(tmp_path) == ["r-4", "r-3", "r-1", "r-0"]
+    assert ids_in(tmp_path, 2) == ["r-4", "r-3"]
+
+
+def test_only_codes_names_and_ids_are_taken(tmp_path: Path) -> None:
+    """A vendor's words, a stack and a text of another library stay in the files."""
+    context = {
+        "code": "upstream_auth",
+        "provider": "gpt",
+        "body": "a prompt",
+        "message": "a prompt",
+    }
+    own = line(1, context=context, client="phone", address="203.0.113.7", exception="a prompt")
+    (tmp_path / "app.log").write_text(own + line(2, logger="httpx", message="a prompt"))
+    other, first = newest_problems(tmp_path, 10)
+    assert other["message"] == "a line of httpx"
+    assert first == {
+        "timestamp": "2026-11-30T10:00:00.000001+00:00",
+        "level": "WARNING",
+        "message": "chat finished",
+        "request_id": "r-1",
+        "client": "phone",
+        "code": "upstream_auth",
+        "provider": "gpt",
+    }
+
+
+def test_long_value_is_cut(tmp_path: Path) -> None:
+    """A client chooses the name of a model."""
+    (tmp_path / "app.log").write_text(line(1, context={"model": "x" * 10_000}))
+    (problem,) = newest_problems(tmp_path, 10)
+    assert len(problem["model"]) < 300
+
+
+def test_end_of_a_large_log_is_read(tmp_path: Path) -> None:
+    """Half a megabyte of it, however large it is; the first line of that is torn."""
+    (tmp_path / "app.log").write_text("".join(line(number) for number in range(20_000)))
+    found = ids_in(tmp_path, 100_000)
+    assert found[0] == "r-19999"
+    assert 1_000 < len(found) < 5_000
+
+
+def test_log_that_has_just_been_rotated_goes_on_in_its_backup(tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_text(line(3))
+    (tmp_path / "app.log.1").write_text(line(1) + line(2))
+    (tmp_path / "app.log.2").write_text(line(0))
+    assert ids_in(tmp_path) == ["r-3", "r-2", "r-1"]
+
+
+def test_missing_logs_are_no_error(tmp_path: Path) -> None:
+    assert newest_problems(tmp_path / "nowhere", 10) == []
