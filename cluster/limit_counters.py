@@ -11,7 +11,8 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -50,6 +51,14 @@ class Verdict(msgspec.Struct, frozen=True, array_like=True):
 
 
 UNCHECKED = Verdict(is_counted=False)  # a chat is let in that could not be counted
+
+
+class _Span(NamedTuple):
+    """One period. Later ones have greater names."""
+
+    name: str
+    begin: datetime
+    end: datetime
 
 
 class Used(NamedTuple):
@@ -170,8 +179,9 @@ class LimitCounters:
             )
             if tokens is None and dollars is None:
                 continue
-            used, begin, end = self._used(account, period), _begin(now, period), _end(now, period)
-            reset, window = (end - now).total_seconds(), (end - begin).total_seconds()
+            used, span = self._used(account, period), _spans(now.date())[period]
+            reset = (span.end - now).total_seconds()
+            window = (span.end - span.begin).total_seconds()
             if tokens is not None:
                 left = max(0, tokens - used.tokens)
                 yield Standing(f"tokens_per_{period}", tokens, left, reset, window)
@@ -234,16 +244,15 @@ def _forget_old(account: _Account, at: float) -> None:
 
 def period_name(now: datetime, period: Period) -> str:
     """The name of the period of UTC that this moment is in; later ones are greater."""
-    return now.strftime("%Y-%m-%d" if period == "day" else "%Y-%m")
+    return _spans(now.date())[period].name
 
 
-def _begin(now: datetime, period: Period) -> datetime:
-    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return day if period == "day" else day.replace(day=1)
-
-
-def _end(now: datetime, period: Period) -> datetime:
-    begin = _begin(now, period)
-    if period == "day":
-        return begin + timedelta(days=1)
-    return (begin + timedelta(days=32)).replace(day=1)
+@lru_cache(maxsize=2)
+def _spans(day: date) -> dict[Period, _Span]:
+    """The periods of UTC that a day is in. Cached, because each chat asks for them."""
+    begin = datetime.combine(day, datetime.min.time(), UTC)
+    first = begin.replace(day=1)
+    return {
+        "day": _Span(f"{day:%Y-%m-%d}", begin, begin + timedelta(days=1)),
+        "month": _Span(f"{day:%Y-%m}", first, (first + timedelta(days=32)).replace(day=1)),
+    }

@@ -62,6 +62,7 @@ class Metrics:
         self.reasons = BoundedLabel()
         self._registry = CollectorRegistry()
         self._series: dict[Metric, Any] = {}
+        self._children: dict[tuple[str, ...], Any] = {}  # by the metric's name and the labels
         for metric in METRICS:
             own: dict[str, Any] = {"buckets": metric.buckets} if metric.kind == "histogram" else {}
             if metric.kind == "gauge":
@@ -87,8 +88,12 @@ class Metrics:
         return expose_all() if is_shared() else generate_latest(self._registry)
 
     def _of(self, metric: Metric, labels: tuple[str, ...]) -> Any:
-        series = self._series[metric]
-        return series.labels(*labels) if labels else series
+        # Not by `labels` each time: it takes a lock and makes texts of them.
+        series = self._children.get((metric.name, *labels))
+        if series is None:
+            series = self._series[metric].labels(*labels) if labels else self._series[metric]
+            self._children[(metric.name, *labels)] = series
+        return series
 
 
 def is_shared() -> bool:

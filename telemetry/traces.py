@@ -30,6 +30,7 @@ _DELAY_MS = 1_000
 _SEND_SECONDS = 10
 _CLOSE_SECONDS = 1
 _NANOSECONDS = 1_000_000  # of a millisecond
+_PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class Traces:
@@ -90,8 +91,9 @@ class Traces:
 
 def _caller(traceparent: str | None) -> SpanContext:
     """The client's span, of which the chat is a part; one that is not valid if there is none."""
-    headers = {"traceparent": traceparent} if traceparent else {}
-    context = TraceContextTextMapPropagator().extract(headers, Context())
+    if not traceparent:
+        return trace.INVALID_SPAN_CONTEXT
+    context = _PROPAGATOR.extract({"traceparent": traceparent}, Context())
     return trace.get_current_span(context).get_span_context()
 
 
