@@ -1,4 +1,11 @@
-// Runs before the modules have come. A question that is sent meanwhile waits for them, and is not swallowed.
+// Runs before the modules have come. The page is light or dark from its first paint, as the reader chose. A question that
+// is sent meanwhile waits for the modules, and is not swallowed.
+
+try {
+  document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "system";
+} catch {
+  // the browser keeps nothing
+}
 
 document.addEventListener("submit", (event) => {
   event.preventDefault(); // the page's own forms go nowhere by themselves

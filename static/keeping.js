@@ -89,7 +89,8 @@ export class Keeping {
 
   /** Takes in a file of `exportJson`. Resolves to what is to be said of it. */
   async import(file) {
-    const content = (await files()).fromJson(await file.text());
+    const text = await file.text().catch(() => ""); // it may be gone, or not to be read
+    const content = (await files()).fromJson(text);
     if (!content) return say("data.foreign", { name: file.name });
     const { conversations, presets, unreadable } = content;
     const taken = await Promise.allSettled(conversations.map((conversation) => this.#library.import(conversation)));

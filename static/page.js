@@ -26,7 +26,6 @@ import { describeRefusal, openingNotice, showStorage } from "./view/storage_noti
 import { Picker } from "./view/picker.js";
 import { listenForKeys } from "./view/shortcuts.js";
 import { Sidebar } from "./view/sidebar.js";
-import { startTheme } from "./view/theme.js";
 import { Thread } from "./view/thread.js";
 import { say } from "./words.js";
 
@@ -42,7 +41,7 @@ const search = new Search(library);
 const keeping = new Keeping({ library, presets, onRemove: stopAll });
 const composer = new Composer({ onAsk: ask, onStop: stop, draftId: () => draftId(), limits });
 const thread = new Thread(find("thread"), {
-  edit: (turn, text) => follow(desk.edit(turn, picker.provider, text)),
+  edit: (turn, changed) => follow(desk.edit(turn, picker.provider, changed)),
   retry: again,
   goOn: (turn) => follow(desk.goOn(turn, picker.provider)),
   curl: (turn) => curlCommand(chatUrl(turn.answer.provider), desk.requestOf(turn), gatewayKey() !== ""),
@@ -69,7 +68,7 @@ const sidebar = new Sidebar({
 
 /** Asks, and returns whether that was possible. */
 function ask(text, images) {
-  const refusal = picker.problem ?? (desk.state === "open" ? findRefusalWords(text, images) : say("open.wait"));
+  const refusal = picker.problem ?? (desk.state === "open" ? findRefusalWords({ text, images }) : say("open.wait"));
   if (refusal) {
     composer.say(refusal);
     return false;
@@ -80,7 +79,7 @@ function ask(text, images) {
   return true;
 }
 
-function findRefusalWords(text, images) {
+function findRefusalWords({ text, images }) {
   const refusal = findRefusal({ text, images }, picker.limits, desk.conversation?.systemPrompt);
   return refusal && describeRefusal(refusal);
 }
@@ -242,7 +241,6 @@ async function openSettings() {
 
 // --- start -------------------------------------------------------------------------------------------
 
-startTheme();
 startDrawer();
 offerToInstall();
 find("new-chat").addEventListener("click", newChat);

@@ -82,10 +82,10 @@ export class Desk {
   }
 
   /** Puts a question another way, which stops an answer that is coming. */
-  async edit(turn, provider, text) {
+  async edit(turn, provider, { text, images }) {
     const { id } = this;
     await this.#chats.stop(id);
-    const question = { id: makeId(), text, images: turn.images, at: Date.now() };
+    const question = { id: makeId(), text, images, at: Date.now() };
     this.#library.change(id, (conversation) => editQuestion(conversation, turn.id, question));
     return this.#answer(question.id, { provider }, id);
   }

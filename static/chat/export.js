@@ -139,6 +139,8 @@ function readAnswer(given) {
     model: readText(given.model, null),
     text: readText(given.text),
     reasoning: readText(given.reasoning),
+    thoughtMilliseconds: readNumber(given.thoughtMilliseconds) || null,
+    restart: readRestart(given.restart),
     kept: readNumber(given.kept),
     requestId: readText(given.requestId, null),
     fallback: readFallback(given.fallback),
@@ -147,10 +149,23 @@ function readAnswer(given) {
   };
 }
 
-const readError = ({ code, message }) => ({ code: readText(code) || "unknown", message: readText(message) });
+const readError = ({ code, message, status, provider, retryable, attempts }) => ({
+  code: readText(code) || "unknown",
+  message: readText(message),
+  status: readNumber(status) || undefined,
+  provider: readText(provider, undefined),
+  retryable: retryable !== false,
+  attempts: (Array.isArray(attempts) ? attempts.filter(isObject) : []).map(({ model, code: failure }) => ({
+    model: readText(model),
+    code: readText(failure),
+  })),
+});
 
 const readFallback = (given) =>
   isObject(given) ? { from: readText(given.from), to: readText(given.to), reason: readText(given.reason) } : null;
+
+const readRestart = (given) =>
+  isObject(given) ? { ...readFallback(given), partialChars: readNumber(given.partialChars) } : null;
 
 function readEnd(given) {
   if (!isObject(given)) return null;

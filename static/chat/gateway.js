@@ -14,11 +14,12 @@ export const chatUrl = (provider) => new URL(`chat/${encodeURIComponent(provider
 
 /**
  * Yields the events of one chat; see stream.js. The key has a header of its own: where a proxy asks for a name and a
- * password, the browser puts these into `Authorization`.
+ * password, the browser puts these into `Authorization`. A key that no header can carry is none of the gateway's.
  */
-export function chat(provider, body, signal) {
+export async function* chat(provider, body, signal) {
   const key = gatewayKey();
-  return streamChat(chatUrl(provider), body, { signal, headers: key ? { "X-API-Key": key } : {} });
+  if (/[^\t -~\x80-\xff]/.test(key)) yield { type: "error", error: { code: "unauthorized", retryable: false } };
+  else yield* streamChat(chatUrl(provider), body, { signal, headers: key ? { "X-API-Key": key } : {} });
 }
 
 /**

@@ -4,7 +4,8 @@ import { makeId } from "./ids.js";
 
 export class Presets {
   #disk;
-  #known = new Map(); // what this tab has made or read: all there is, where the browser keeps nothing
+  #known = new Map(); // what was read last, and what this tab has made: all there is, where the browser keeps nothing
+  #unkept = new Map();
 
   constructor(disk) {
     this.#disk = disk;
@@ -12,8 +13,8 @@ export class Presets {
 
   /** Resolves to all of them by name, of those that can be read. */
   async list() {
-    const read = await this.#disk.readPresets().catch(() => []);
-    for (const preset of read) this.#known.set(preset.id, preset);
+    const read = await this.#disk.readPresets().catch(() => null);
+    if (read) this.#known = new Map([...byId(read), ...this.#unkept]); // another tab may have removed some
     return [...this.#known.values()].sort((one, other) => one.name.localeCompare(other.name));
   }
 
@@ -22,16 +23,23 @@ export class Presets {
     return this.add([{ id, name, text }]);
   }
 
-  add(presets) {
-    for (const preset of presets) this.#known.set(preset.id, preset);
-    return isKept(this.#disk.writePresets(presets));
+  async add(presets) {
+    const kept = await isKept(this.#disk.writePresets(presets));
+    for (const [id, preset] of byId(presets)) {
+      this.#known.set(id, preset);
+      if (!kept) this.#unkept.set(id, preset);
+    }
+    return kept;
   }
 
   remove(id) {
     this.#known.delete(id);
+    this.#unkept.delete(id);
     return isKept(this.#disk.removePreset(id));
   }
 }
+
+const byId = (presets) => presets.map((preset) => [preset.id, preset]);
 
 const isKept = (written) =>
   written.then(

@@ -25,7 +25,7 @@ export const countCharacters = (text) => text.length - (text.match(/[\ud800-\udb
 
 /**
  * Why the gateway would refuse this question, whatever it is sent with: `limit` is the limit's name, `most` what it
- * allows, `seen` what the question has. Null if the gateway takes it.
+ * allows, `seen` what the question has; `words` says that the instructions are meant. Null if the gateway takes it.
  */
 export function findRefusal({ text, images }, limits, systemPrompt = "") {
   const most = { ...NO_LIMITS, ...limits };
@@ -33,6 +33,7 @@ export function findRefusal({ text, images }, limits, systemPrompt = "") {
   const body = toBody([...systemMessages(systemPrompt), { role: "user", content }], "0".repeat(36));
   const found = [
     { limit: "max_message_chars", seen: countCharacters(text) },
+    { limit: "max_message_chars", seen: countCharacters(systemPrompt), words: "instructions" },
     ...images.map((image) => ({ limit: "max_image_bytes", seen: imageBytes(image) })),
     { limit: "max_body_bytes", seen: bytesOf(body) },
   ];

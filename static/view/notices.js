@@ -46,7 +46,7 @@ export const describeFailure = ({ error, provider, text }) =>
 function describeEnding(answer, actions) {
   if (answer.state === "failed") return [failure(answer, actions)];
   if (answer.state === "cut" || answer.state === "stopped") return [flaw(answer, actions)];
-  const ending = ENDINGS[answer.end?.finishReason];
+  const ending = ENDINGS[answer.end?.finishReason] ?? (answer.text ? null : "ending.empty");
   if (!ending) return [];
   return [make("div", { class: "notice" }, icon("warning"), make("div", {}, say(ending), goOnButton(answer, actions)))];
 }

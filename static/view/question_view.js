@@ -1,9 +1,11 @@
 // One question on the page: its text and images, and its editing.
 
+import { dropDraft, keepDraft, readDraft } from "../chat/drafts.js";
 import { copyButton } from "./clipboard.js";
 import { fitHeight, isOfInputMethod, submitsOnEnter } from "./text_area.js";
 import { iconButton, make } from "./elements.js";
 import { makePicture } from "./enlarge.js";
+import { Images } from "./images.js";
 import { focusVersions, showVersions } from "./versions.js";
 import { say } from "../words.js";
 
@@ -17,14 +19,16 @@ export class QuestionView {
   #versions = make("div", { class: "versions", hidden: true });
 
   /**
-   * `actions` are `edit(text)`, for a question that is put another way, `refusal(text)`, which says why that cannot be
-   * sent, null if it can, and `choose(id)`, for another version of the question.
+   * `actions` are `edit({text, images})`, for a question that is put another way, `refusal({text, images})`, which says
+   * why that cannot be sent, null if it can, and `choose(id)`, for another version of the question.
    */
   constructor(turn, actions) {
     this.#turn = turn;
     this.#actions = actions;
     this.element = make("article", { class: "question" });
     this.#show();
+    const draft = readDraft(turn.id);
+    if (draft.text) this.#edit(draft); // it was left in the middle
   }
 
   /** Shows which of the versions of the question this is. */
@@ -56,28 +60,46 @@ export class QuestionView {
 
   /** Has the reader put the question another way. */
   edit() {
+    this.#edit(this.#turn).focus();
+  }
+
+  #edit({ text, images }) {
     const area = make("textarea", { "aria-label": say("question.edit"), dir: "auto", rows: 1 });
     const send = make("button", { class: "primary" }, say("ask.send"));
     const cancel = make("button", { type: "button", onclick: () => this.#close() }, say("dialog.cancel"));
     const note = make("span", { class: "hint", role: "status" }, say("question.edit.note"));
-    const form = make("form", { class: "edit" }, area, make("div", { class: "row" }, note, cancel, send));
-    area.value = this.#turn.text;
-    area.addEventListener("input", () => fitHeight(area));
+    const strip = make("ul", { class: "attached", "aria-label": say("ask.attached") });
+    const form = make("form", { class: "edit" }, strip, area, make("div", { class: "row" }, note, cancel, send));
+    const draft = () => ({ text: area.value, images: pictures.attached });
+    const keep = () => keepDraft(this.#turn.id, draft());
+    const pictures = new Images(strip, keep);
+    pictures.attached = images;
+    area.value = text;
+    area.addEventListener("input", () => {
+      fitHeight(area);
+      keep();
+    });
     area.addEventListener("keydown", (event) => event.key === "Escape" && !isOfInputMethod(event) && this.#close());
     submitsOnEnter(area, form);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (!area.value.trim()) return;
-      const refusal = this.#actions.refusal(area.value);
-      if (refusal) note.textContent = refusal;
-      else this.#actions.edit(area.value);
+      const changed = draft();
+      if (!changed.text.trim() && !changed.images.length) return;
+      const refusal = this.#actions.refusal(changed);
+      if (refusal) {
+        note.textContent = refusal;
+        return;
+      }
+      dropDraft(this.#turn.id);
+      this.#actions.edit(changed);
     });
     this.element.replaceChildren(form);
     fitHeight(area);
-    area.focus();
+    return area;
   }
 
   #close() {
+    dropDraft(this.#turn.id);
     this.#show();
     this.element.querySelector("button").focus();
   }

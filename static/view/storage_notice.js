@@ -21,8 +21,8 @@ export function openingNotice({ state, problem }, retry) {
 }
 
 /** Why the gateway would refuse a question; see `findRefusal`. */
-export function describeRefusal({ limit, seen, most }) {
+export function describeRefusal({ limit, seen, most, words = limit }) {
   const isBytes = limit.endsWith("_bytes");
   const amount = (count) => (isBytes ? say("refused.megabytes", { count: Math.ceil((count / 2 ** 20) * 10) / 10 }) : count);
-  return say(`refused.${limit}`, { seen: amount(seen), most: amount(most) });
+  return say(`refused.${words}`, { seen: amount(seen), most: amount(most) });
 }

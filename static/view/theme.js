@@ -1,4 +1,4 @@
-// Light or dark: as the system has it, until the reader chooses.
+// Light or dark: as the system has it, until the reader chooses; early.js sets what was chosen before.
 
 import { choices } from "../chat/kept.js";
 
@@ -7,10 +7,6 @@ const root = document.documentElement;
 
 /** The reader's choice: `system`, `light` or `dark`. */
 export const theme = () => root.dataset.theme;
-
-export function startTheme() {
-  root.dataset.theme = choices.get(THEME) ?? "system";
-}
 
 export function chooseTheme(chosen) {
   root.dataset.theme = chosen;

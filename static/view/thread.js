@@ -21,9 +21,9 @@ export class Thread {
   #askForFrame = oncePerFrame(() => this.#draw());
 
   /**
-   * `actions` are what can be done with a turn: `edit(turn, text)`, `retry(turn, provider)`, `goOn(turn)`, `curl(turn)`,
+   * `actions` are what can be done with a turn: `edit(turn, {text, images})`, `retry(turn, provider)`, `goOn(turn)`, `curl(turn)`,
    * `choose(id)`, `compare(turn)`; and `askForKey(turn)`, `newChat()`, `otherProvider(provider)`, `providers()`,
-   * `refusal(text, images)`.
+   * `refusal({text, images})`.
    */
   constructor(element, actions) {
     this.#element = element;
@@ -118,8 +118,8 @@ export class Thread {
   #addQuestion(turn) {
     const place = { turn, answer: null };
     place.question = new QuestionView(turn, {
-      edit: (text) => this.#actions.edit(place.turn, text),
-      refusal: (text) => this.#actions.refusal(text, place.turn.images),
+      edit: (changed) => this.#actions.edit(place.turn, changed),
+      refusal: this.#actions.refusal,
       choose: (id) => this.#choose(place, "question", id),
     });
     this.#element.firstElementChild.append(place.question.element);

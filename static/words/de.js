@@ -109,6 +109,7 @@ export default {
   "picture.enlarge": "{name} vergrößern",
   "ask.unread": "Nicht angehängt: {names}. Sie lassen sich nicht als Bilder lesen oder nicht genug verkleinern.",
   "refused.max_message_chars": "Der Text hat {seen} Zeichen; das Gateway nimmt {most}. Kürze ihn, oder sende ihn in Teilen.",
+  "refused.instructions": "Die Anweisungen haben {seen} Zeichen; das Gateway nimmt {most}. Kürze sie.",
   "refused.max_image_bytes": "Ein Bild hat {seen}; das Gateway nimmt {most}.",
   "refused.max_body_bytes": "Text und Bilder haben zusammen {seen}; das Gateway nimmt {most}. Entferne etwas.",
   "refused.megabytes": "{count} MB",
@@ -158,6 +159,7 @@ export default {
   "ending.length": "Die Antwort hat die Längengrenze des Modells erreicht.",
   "ending.content_filter": "Der Inhaltsfilter des Anbieters oder das Modell selbst hat die Antwort hier beendet.",
   "ending.tool_calls": "Das Modell wollte ein Werkzeug benutzen, und diese Seite hat keines.",
+  "ending.empty": "Das Modell hat seine Antwort ohne ein Wort beendet.",
   "ending.restarted": {
     "one": "Neu begonnen: {from} brach nach {count} Zeichen ab, und {to} antwortete von vorn.",
     "other": "Neu begonnen: {from} brach nach {count} Zeichen ab, und {to} antwortete von vorn."

@@ -109,6 +109,7 @@ export default {
   "picture.enlarge": "Enlarge {name}",
   "ask.unread": "Not attached: {names}. They cannot be read as images, or cannot be made small enough.",
   "refused.max_message_chars": "The text has {seen} characters; the gateway takes {most}. Shorten it, or send it in parts.",
+  "refused.instructions": "The instructions have {seen} characters; the gateway takes {most}. Shorten them.",
   "refused.max_image_bytes": "An image has {seen}; the gateway takes {most}.",
   "refused.max_body_bytes": "Text and images have {seen} together; the gateway takes {most}. Remove some.",
   "refused.megabytes": "{count} MB",
@@ -158,6 +159,7 @@ export default {
   "ending.length": "The answer has reached the model's limit of length.",
   "ending.content_filter": "The provider's content filter, or the model itself, has ended the answer here.",
   "ending.tool_calls": "The model asked for a tool, and this page has none.",
+  "ending.empty": "The model has ended its answer without a word.",
   "ending.restarted": {
     "one": "Begun anew: {from} broke off after {count} character, and {to} answered from the start.",
     "other": "Begun anew: {from} broke off after {count} characters, and {to} answered from the start."

@@ -15,7 +15,7 @@ from tests.clients.page_states import RICH, page_states
 from tests.gateways.scripted import answer, scripted_gateway, silence
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Route
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -175,6 +175,30 @@ async def test_dark_and_light_are_the_readers_choice(browser: Browser, tmp_path:
         await chat.page.click("#show-settings")
         await chat.page.get_by_label("As the system").check()
         assert await chat.page.evaluate(ground) == "rgb(23, 25, 28)"
+
+
+async def test_chosen_theme_is_there_before_the_modules(browser: Browser, tmp_path: Path) -> None:
+    """Who has chosen the dark sees no white page first, however slow the line is."""
+    ground = "getComputedStyle(document.body).backgroundColor"
+    hold = asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await hold.wait()
+        await route.continue_()
+
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url, service_workers="block") as chat,
+    ):
+        await chat.page.click("#show-settings")
+        await chat.page.get_by_label("Dark", exact=True).check()
+        await chat.page.route("**/page.js", wait)
+        await chat.page.goto(chat.url, wait_until="commit")
+        await chat.page.locator("#question").wait_for()
+        assert await chat.page.evaluate(ground) == "rgb(23, 25, 28)"
+        assert await chat.page.locator("body[data-ready]").count() == 0
+        hold.set()
+        await chat.page.locator("body[data-ready]").wait_for()
 
 
 async def test_right_to_left_text_runs_that_way(browser: Browser, tmp_path: Path) -> None:

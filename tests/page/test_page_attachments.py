@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from models import Image, Text
+from models import GatewayError, Image, Text
 from tests.clients.page_browser import chat_page
 from tests.gateways.scripted import answer, scripted_gateway
 
@@ -188,6 +188,38 @@ async def test_picture_of_another_kind_is_made_one_that_is_taken(
         (image, _) = gateway.gpt.history[0].prompt.turns[0].parts
         assert isinstance(image, Image)
         assert image.media_type == "image/webp"
+
+
+async def test_picture_is_removed_from_a_question_that_is_edited(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """A provider that takes no pictures is asked again without; a question may also be a picture alone."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        dots = [
+            file(f"{name}.png", base64.b64decode(PIXEL), "image/png") for name in ("one", "two")
+        ]
+        await chat.page.set_input_files("#image-files", dots)
+        await chat.page.get_by_alt_text("two.png").wait_for()
+        gateway.gpt.enqueue(GatewayError("unsupported"))
+        await chat.page.click("#send")
+        await chat.last_answer.get_by_role("button", name="Change the question").click()
+        gateway.gpt.enqueue(GatewayError("unsupported"))
+        question = chat.page.locator("article.question")
+        await question.get_by_label("Remove one.png").click()
+        await question.get_by_role("button", name="Send").click()
+        await question.get_by_text("2/2").wait_for()
+        assert await question.get_by_alt_text("two.png").count() == 1
+        assert await question.get_by_alt_text("one.png").count() == 0
+        await chat.last_answer.get_by_role("button", name="Change the question").click()
+        gateway.gpt.enqueue(*answer("Fine"))
+        await question.get_by_label("Remove two.png").click()
+        await question.get_by_label("Edit question").fill("Without, then")
+        await chat.page.keyboard.press("Enter")
+        await chat.last_answer.get_by_text("Fine").wait_for()
+        assert gateway.gpt.history[-1].prompt.turns[-1].parts == (Text("Without, then"),)
 
 
 async def test_long_question_is_folded(browser: Browser, tmp_path: Path) -> None:

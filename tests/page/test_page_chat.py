@@ -288,6 +288,21 @@ async def test_text_before_an_error_stays(browser: Browser, tmp_path: Path) -> N
         assert message == "GPT broke off in the middle of its answer."
 
 
+async def test_answer_without_a_word_says_so(browser: Browser, tmp_path: Path) -> None:
+    """A model that ends at once leaves no empty place, and can be asked again."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        gateway.gpt.enqueue(*answer(""))
+        shown = await chat.ask_and_wait("Hello?")
+        await shown.get_by_text("The model has ended its answer without a word.").wait_for()
+        gateway.gpt.enqueue(*answer("Hi"))
+        await shown.get_by_label("Ask again", exact=True).click()
+        await chat.last_answer.get_by_text("Hi", exact=True).wait_for()
+        assert await chat.last_answer.get_by_text("without a word").count() == 0
+
+
 async def test_stream_without_its_ending_is_cut(browser: Browser, tmp_path: Path) -> None:
     """A connection that ends in mid-answer leaves an answer that is said not to be whole."""
     async with (
@@ -363,7 +378,7 @@ async def test_images_are_attached(browser: Browser, tmp_path: Path) -> None:
             await chat.page.get_by_alt_text(f"{kind}.png").wait_for()
         await chat.page.get_by_label("Remove dot.png").click()
         note = await chat.page.locator("#ask-note").inner_text()
-        assert note.startswith("Not attached: note.zip. Images (PNG")
+        assert note.startswith("Not attached: note.zip. Images and text")
         await chat.ask_and_wait("What is it?")
         parts = gateway.gpt.history[0].prompt.turns[0].parts
         assert [type(part) for part in parts] == [Image, Image, Text]

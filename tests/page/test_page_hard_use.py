@@ -170,6 +170,26 @@ async def test_wrong_key_is_said_to_be_wrong(browser: Browser, tmp_path: Path) -
         await chat.last_answer.get_by_text("One").wait_for()
 
 
+@pytest.mark.parametrize("key", ["ключ", "key\u200b", "“key”"])
+async def test_key_that_cannot_be_sent_is_said_to_be_wrong(
+    browser: Browser, tmp_path: Path, key: str
+) -> None:
+    """As one that was copied with more than itself: the gateway can be reached, and no question is lost."""
+    async with (
+        scripted_gateway(tmp_path, gateway_api_keys=(KEY,)) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        await chat.page.click("#gateway-key")
+        await chat.page.get_by_role("dialog").get_by_role("textbox").fill(key)
+        await chat.page.keyboard.press("Enter")
+        await chat.ask("Hello?")
+        dialog = chat.page.get_by_role("dialog")
+        await dialog.get_by_text("The gateway did not accept this key.").wait_for()
+        await chat.page.keyboard.press("Escape")
+        message = chat.last_answer.locator(".problem .message")
+        assert await message.inner_text() == "The gateway needs a key to answer."
+
+
 async def test_retry_waits_as_long_as_the_gateway_wants(browser: Browser, tmp_path: Path) -> None:
     """The button says when it can be used, and then can be."""
     async with (

@@ -278,6 +278,45 @@ async def test_draft_outlives_a_reload(browser: Browser, tmp_path: Path) -> None
         assert await chat.page.locator("#attached img").count() == 0
 
 
+async def test_edit_outlives_a_reload(browser: Browser, tmp_path: Path) -> None:
+    """And another conversation that is opened meanwhile; what was sent or left is no draft any more."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        edit = chat.page.locator("article.question form textarea")
+        await begin(chat, gateway, ("One?", "First words"))
+        await chat.page.locator("article.question").hover()
+        await chat.page.get_by_label("Edit question").click()
+        await edit.fill("One, or two?")
+        await chat.page.click("#new-chat")
+        await chat.page.get_by_role("button", name="One?", exact=True).click()
+        assert await edit.input_value() == "One, or two?"
+        await chat.reload()
+        await edit.wait_for()
+        assert await edit.input_value() == "One, or two?"
+        await edit.press("Escape")
+        await chat.reload()
+        await chat.last_answer.get_by_text("First words").wait_for()
+        assert await edit.count() == 0
+        assert not await chat.page.evaluate("Object.keys(sessionStorage).length")
+
+
+async def test_file_that_cannot_be_read_is_said_to_be_none(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """A file to import that is gone when it is read is not passed over in silence."""
+    saved = tmp_path / "conversations.json"
+    saved.write_text("{}", encoding="utf-8")
+    gone = "() => { Blob.prototype.text = () => Promise.reject(new DOMException('', 'NotFoundError')); }"
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        await chat.page.evaluate(gone)
+        assert await import_file(chat, saved) == "conversations.json is not an export of this page."
+
+
 async def test_way_to_the_question_leaves_the_conversation_open(
     browser: Browser, tmp_path: Path
 ) -> None:

@@ -173,6 +173,30 @@ async def test_text_over_the_limit_stays_where_it_is(browser: Browser, tmp_path:
         assert await shown.locator(".markdown").inner_text() == "Fits"
 
 
+async def test_instructions_over_the_limit_are_named(browser: Browser, tmp_path: Path) -> None:
+    """The question stays where it is, and is sent as soon as they are shorter."""
+    async with (
+        scripted_gateway(tmp_path, max_message_chars=50) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+
+        async def instruct(words: str) -> None:
+            await chat.page.click("#instructions")
+            await chat.page.get_by_role("dialog").get_by_label("Instructions").fill(words)
+            await chat.page.get_by_role("button", name="Save").click()
+
+        await instruct("Be brief. " * 6)
+        await chat.ask("Hello?")
+        note = chat.page.locator("#ask-note", has_text="instructions have 59 characters")
+        await note.wait_for()
+        assert await chat.page.input_value("#question") == "Hello?"
+        assert not gateway.gpt.history
+        await instruct("Be brief.")
+        gateway.gpt.enqueue(*answer("Hi"))
+        await chat.page.click("#send")
+        await chat.last_answer.get_by_text("Hi").wait_for()
+
+
 async def test_edited_text_over_the_limit_is_not_sent(browser: Browser, tmp_path: Path) -> None:
     """The words stay in their place, with the reason under them."""
     async with (
