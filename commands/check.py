@@ -17,6 +17,7 @@ from configuration import Settings, load_settings, startup_warnings
 from models import GatewayError
 from providers.capabilities import check_capabilities
 from providers.factory import ProviderFactory
+from settings.file_access import access_warnings
 from telemetry.costs import open_prices
 from telemetry.redaction import text_line
 from web.keys_source import load_keys
@@ -45,7 +46,12 @@ def run_check(chosen: argparse.Namespace) -> int:
     settings = load_checked_settings()
     findings = [Finding("ok", "the configuration and the files that it names")]
     findings += [Finding("warning", warning) for warning in startup_warnings(settings)]
-    findings += [*check_logs(settings), *check_open_files(settings), *check_clock(time.time())]
+    findings += [
+        *check_files(settings),
+        *check_logs(settings),
+        *check_open_files(settings),
+        *check_clock(time.time()),
+    ]
     if chosen.ask:
         findings += asyncio.run(ask_vendors(settings))
     for state, text in findings:
@@ -60,6 +66,24 @@ def load_checked_settings() -> Settings:
     open_prices(settings)
     load_keys(settings)
     return settings
+
+
+def check_files(settings: Settings) -> Iterator[Finding]:
+    """The files that the configuration names: whether other users can read or change them."""
+    private = {"KEYS_FILE": settings.keys_file, "LIMITS_FILE": settings.counts_file}
+    public = {
+        "PRICES_FILE": settings.prices_file,
+        "CAPABILITIES_FILE": settings.capabilities_file,
+        **{f"{provider.prefix}_CA_FILE": provider.ca_file for provider in settings.providers},
+    }
+    for variable, path in {**private, **public}.items():
+        if path is None:
+            continue
+        try:
+            warnings = list(access_warnings(variable, path, is_private=variable in private))
+        except OSError as error:
+            warnings = [f"{variable}: who can change {path} is not known: {error.strerror}"]
+        yield from (Finding("warning", warning) for warning in warnings)
 
 
 def check_logs(settings: Settings) -> Iterator[Finding]:

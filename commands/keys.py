@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from configuration import VALID_PROVIDERS, ConfigurationError, load_settings
+from settings.file_access import access_warnings
 from settings.gateway_keys import GatewayKey
-from settings.keys_file import KeysFileError, exposure_warning, read_keys_file
+from settings.keys_file import KeysFileError, read_keys_file
 from settings.new_keys import new_key
 from web.keys_source import load_keys
 
@@ -127,7 +128,7 @@ def check_file(file: Path | None) -> Iterator[str]:
     except KeysFileError as error:
         raise ConfigurationError(f"{path}: {finding}" for finding in error.findings) from None
     yield f"{path} is right; keys: {len({key.name for key in keys})}"
-    if warning := exposure_warning(path):
+    for warning in access_warnings("KEYS_FILE", path, is_private=True):
         yield f"but {warning}"
     if admins := sorted({key.name for key in keys if key.admin}):
         yield f"for the admin page: {', '.join(admins)}"

@@ -9,7 +9,6 @@ providers = ["gpt", "claude"]
 from __future__ import annotations
 
 import re
-import stat
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -81,16 +80,6 @@ def stamp_of(path: Path) -> Stamp:
     """The stamp of the file. Raises OSError."""
     found = path.stat()
     return Stamp(found.st_mtime_ns, found.st_size, found.st_ino)
-
-
-def exposure_warning(path: Path) -> str | None:
-    """A warning if more users than needed can read or write the file."""
-    mode = path.stat().st_mode
-    if mode & stat.S_IWOTH:
-        return f"KEYS_FILE: every user of this machine can write {path}: chmod 640"
-    if mode & stat.S_IROTH:
-        return f"KEYS_FILE: every user of this machine can read {path}: chmod 640"
-    return None
 
 
 def read_keys_file(

@@ -15,11 +15,11 @@ from contextlib import asynccontextmanager, suppress
 from configuration import VALID_PROVIDERS, ConfigurationError, Settings
 from logging_config import audit
 from providers.running_chats import RunningChats
+from settings.file_access import access_warnings
 from settings.gateway_keys import GatewayKey
 from settings.keys_file import (
     KeysFileError,
     Stamp,
-    exposure_warning,
     read_keys_file,
     stamp_of,
 )
@@ -77,7 +77,7 @@ class KeysSource:
             return
         self._read = self._seen = stamp_of(self._path) if self._path.exists() else None
         self.ring.replace(load_keys(self._settings))
-        if warning := exposure_warning(self._path):
+        for warning in access_warnings("KEYS_FILE", self._path, is_private=True):
             _logger.warning(warning)
         watching = asyncio.create_task(self._watch(chats))
         try:

@@ -46,6 +46,28 @@ def test_wrong_configuration_is_reported_as_at_a_start(
     assert "PRICES_FILE" in capsys.readouterr().err
 
 
+def test_files_that_others_can_change_are_warnings(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Keys that others can read, too. The status stays 0: a start would succeed."""
+    prices, keys, counts = folder / "prices.toml", folder / "keys.toml", folder / "counts"
+    prices.write_text("")
+    keys.write_text(f'[keys.phone]\nsha256 = "{"a" * 64}"\n')
+    counts.mkdir()
+    prices.chmod(0o666)
+    keys.chmod(0o644)
+    counts.chmod(0o777)
+    with (folder / "env").open("a") as file:
+        file.write(f"PRICES_FILE={prices}\nKEYS_FILE={keys}\nLIMITS_FILE={counts / 'l.json'}\n")
+    assert main(["check"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    found = [line for line in lines if line.startswith("warning") and "_FILE" in line]
+    assert [line.split()[1:9] for line in found] == [
+        f"{name}_FILE: every user of this machine can {verb}".split()
+        for name, verb in (("KEYS", "read"), ("LIMITS", "replace"), ("PRICES", "write"))
+    ]
+
+
 def test_logs_need_room_and_no_other_writers(tmp_path: Path) -> None:
     """By LOG_MAX_BYTES and LOG_BACKUP_COUNT."""
     tmp_path.chmod(0o777)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from settings.gateway_keys import GatewayKey, ModelScope
-from settings.keys_file import DOOR_NAMES, KeysFileError, exposure_warning, read_keys_file, stamp_of
+from settings.keys_file import DOOR_NAMES, KeysFileError, read_keys_file, stamp_of
 from web.doors import DOORS
 
 if TYPE_CHECKING:
@@ -121,18 +121,6 @@ def test_empty_key_is_refused(tmp_path: Path) -> None:
 def test_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(KeysFileError, match="cannot be read"):
         read_keys_file(tmp_path / "none.toml", PROVIDERS)
-
-
-def test_file_that_others_can_read_or_write_is_a_warning(tmp_path: Path) -> None:
-    file = tmp_path / "keys.toml"
-    file.write_text(WHOLE)
-    found = []
-    for mode in (0o640, 0o644, 0o646):
-        file.chmod(mode)
-        found.append(exposure_warning(file))
-    assert found[0] is None
-    assert "read" in str(found[1])
-    assert "write" in str(found[2])
 
 
 def test_stamp_changes_with_the_file(tmp_path: Path) -> None:
