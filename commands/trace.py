@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from configuration import load_settings
 from telemetry.redaction import text_line
 
+_REQUEST = re.compile(r'"request_id": ?"([^"]+)"')
 _TEXTS = ("query", "answer")  # what was said; in conversation.log alone
 
 
@@ -39,31 +41,37 @@ def run_trace(chosen: argparse.Namespace) -> int:
 
 
 def find_lines(folder: Path, wanted: str) -> list[dict[str, Any]]:
-    """The lines of the requests with this id, oldest first, each once."""
+    """The lines of the requests with this id, oldest first, each once. Reads the logs twice.
+
+    The first time finds the requests, which the id may be the answer or the conversation of.
+    """
     requests = {
-        line["request_id"] for line in read_lines(folder, wanted) if wanted in ids_of(line)
+        line["request_id"]
+        for line in read_lines(folder, lambda text: wanted in text)
+        if wanted in ids_of(line)
     } - {"-"}
     found = {
         json.dumps(line, sort_keys=True): line
-        for request in requests
-        for line in read_lines(folder, request)
-        if line["request_id"] == request
+        for line in read_lines(folder, lambda text: not requests.isdisjoint(_REQUEST.findall(text)))
+        if line["request_id"] in requests
     }
     return sorted(found.values(), key=lambda line: str(line["timestamp"]))
 
 
-def read_lines(folder: Path, words: str) -> Iterator[dict[str, Any]]:
-    """The lines that contain these words, of all logs and their backups, but no torn ones."""
+def read_lines(folder: Path, is_wanted: Callable[[str], bool]) -> Iterator[dict[str, Any]]:
+    """The wanted ones among the lines of all logs and their backups, but no torn ones.
+
+    Only those are decoded.
+    """
     for file in sorted(folder.glob("*.log*")):
         with file.open(encoding="utf-8", errors="replace") as text:
-            for line in text:
-                if words in line:
-                    try:
-                        fields = json.loads(line)
-                    except ValueError:
-                        continue  # torn, or being written
-                    if isinstance(fields, dict) and {"timestamp", "request_id"} <= fields.keys():
-                        yield fields
+            for line in filter(is_wanted, text):
+                try:
+                    fields = json.loads(line)
+                except ValueError:
+                    continue  # torn, or being written
+                if isinstance(fields, dict) and {"timestamp", "request_id"} <= fields.keys():
+                    yield fields
 
 
 def ids_of(line: Mapping[str, Any]) -> tuple[object, ...]:

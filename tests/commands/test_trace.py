@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,6 +44,30 @@ def test_request_is_found_in_all_files_in_the_order_of_time(tmp_path: Path) -> N
         "    1,000 ms  DEBUG   vendor stream opened",
         "    3,000 ms  INFO    chat finished  outcome=ok",
     ]
+
+
+def test_logs_are_read_twice_however_many_requests_there_are(tmp_path: Path) -> None:
+    """A conversation of a hundred requests, all of whose lines are found."""
+    numbers = range(100)
+    write(tmp_path, "debug.log", *(line(0, "asked", request=f"r-{number}") for number in numbers))
+    finished = (
+        line(1, "chat finished", request=f"r-{number}", conversation_id="c-1") for number in numbers
+    )
+    write(tmp_path, "app.log", *finished, line(2, "another", request="r-1000"))
+    opened: list[str] = []
+
+    def note(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open" and is_reading and str(arguments[0]).endswith(".log"):
+            opened.append(str(arguments[0]))
+
+    is_reading = True
+    sys.addaudithook(note)
+    try:
+        found = find_lines(tmp_path, "c-1")
+    finally:
+        is_reading = False
+    assert len(found) == 2 * len(numbers)
+    assert len(opened) == 4
 
 
 @pytest.mark.parametrize("wanted", ["gpt-7", "c-42"])
