@@ -81,7 +81,8 @@ def build_prompt(chat: Chat, system_prompt: str | None) -> Prompt:
         turns = _pair_calls(turns)
     generic = GENERIC_SYSTEM_PROMPT if chat.has_generic_prompt else ""
     system = combine_system(generic if system_prompt is None else system_prompt, chat.system)
-    return Prompt(system, tuple(turns), chat.options, is_plain)
+    conversation = chat.conversation_id
+    return Prompt(system, tuple(turns), chat.options, is_plain, conversation=conversation)
 
 
 def combine_system(first: str, texts: Iterable[str]) -> str:

@@ -6,10 +6,10 @@ typed errors. The stream's bytes are read here: `create()` would build typed obj
 
 from __future__ import annotations
 
+import hmac
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Container, Mapping
 from functools import lru_cache, partial
-from hashlib import sha256
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -81,14 +81,21 @@ class StainlessProvider(BaseProvider):
     def accepted(self, prompt: Prompt, model: str) -> dict[str, object]:
         """The parameters, with a key of the conversation if that is configured.
 
-        It is made of the conversation's beginning: not all clients send an id of it.
+        It is made of the client's id of the conversation, or else of the conversation's beginning.
         """
         accepted = super().accepted(prompt, model)
         if self.settings.prompt_cache_key and "prompt_cache_key" not in prompt.left_out:
-            beginning = prompt.system, prompt.options.tools, prompt.turns[0]
-            key = sha256(msgspec.json.encode(beginning)).hexdigest()
-            return {**accepted, "prompt_cache_key": key[:32]}
+            return {**accepted, "prompt_cache_key": self._make_cache_key(prompt)}
         return accepted
+
+    def _make_cache_key(self, prompt: Prompt) -> str:
+        """A digest. With the vendor's key in it, an id cannot be found by trying likely ones."""
+        if prompt.conversation is None:
+            made_of: object = prompt.system, prompt.options.tools, prompt.turns[0]
+        else:
+            made_of = prompt.conversation
+        secret = api_key(self.settings).encode()
+        return hmac.digest(secret, msgspec.json.encode(made_of), "sha256").hex()[:32]
 
     def headers(self, body: Mapping[str, object]) -> Mapping[str, str]:  # noqa: ARG002
         """Further headers that the vendor needs for this body."""

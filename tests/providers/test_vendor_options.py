@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -138,6 +139,25 @@ async def test_requests_of_a_conversation_have_one_key() -> None:
     assert keys[0] == keys[1]
     assert len(set(keys)) == 3
     assert all(key and len(key) <= 64 for key in keys)
+
+
+@pytest.mark.parametrize("name", ["gpt", "responses"])
+async def test_requests_with_a_conversations_id_have_one_key(name: str) -> None:
+    """Whatever they begin with; the id itself does not leave the gateway, nor its plain digest."""
+    conversation = "ann@example.com-7"
+    options = {"prompt_cache_key": True}
+    bodies = [
+        (await send(name, prompt._replace(conversation=conversation), **options)).body
+        for prompt in (PROMPT, PLAIN, PROMPT._replace(options=AnswerOptions(tools=TOOLS)))
+    ]
+    keys = {json.loads(body)["prompt_cache_key"] for body in bodies}
+    assert len(keys) == 1
+    assert conversation.encode() not in b"".join(bodies)
+    (key,) = keys
+    assert key not in sha256(conversation.encode()).hexdigest()
+    other = await send(name, PLAIN._replace(conversation="ann@example.com-8"), **options)
+    assert other.json["prompt_cache_key"] != key
+    assert "prompt_cache_key" not in (await send(name, PLAIN._replace(conversation="7"))).json
 
 
 async def test_no_key_is_sent_by_default() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 import msgspec
@@ -14,14 +13,13 @@ from models import Chat, Turn
 from web.doors.anthropic_content import read_assistant, read_system, read_user
 from web.doors.anthropic_options import AnthropicFields, read_options
 from web.doors.base import DoorRequest
+from web.doors.conversations import find_session
 from web.doors.json_fields import ABSENT, check_messages, decode_field, read_string
 from web.doors.on_break import read_on_break
 from web.doors.reminders import remind
 from web.json_scan import check_json
 
 _MAX_MODEL = 256  # characters of a name
-_SESSION = "X-Claude-Code-Session-Id"  # the conversation, of the one client that sends it
-_SESSION_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class _MessageBody(msgspec.Struct, gc=False):
@@ -35,6 +33,7 @@ class _ChatBody(AnthropicFields, kw_only=True, gc=False):
     system: Raw = ABSENT
     stream: bool | None = None
     gateway: Raw = ABSENT
+    metadata: Raw = ABSENT
 
 
 def decode_messages(body: bytes, settings: Settings, headers: Headers) -> DoorRequest:
@@ -68,13 +67,8 @@ def decode_messages(body: bytes, settings: Settings, headers: Headers) -> DoorRe
         system=tuple(system),
         options=options,
         on_break=on_break if is_stream else "hold",
-        conversation_id=_read_session(headers),
+        conversation_id=find_session(headers, fields.metadata),
         has_generic_prompt=False,
     )
     model = read_string(fields.model, "model", _MAX_MODEL)
     return DoorRequest(chat, is_stream, own_options, model)
-
-
-def _read_session(headers: Headers) -> str | None:
-    session = headers.get(_SESSION, "")
-    return session if _SESSION_ID.fullmatch(session) else None

@@ -14,6 +14,7 @@ from models import NO_OPTIONS, Chat, GatewayError, Reasoning, Text, Turn
 from web.doors.answer_options import FIELDS, OptionFields, read_options
 from web.doors.base import DoorRequest
 from web.doors.content_parts import read_content
+from web.doors.conversations import find_conversation
 from web.doors.hints import find_hints
 from web.doors.json_fields import (
     ABSENT,
@@ -83,6 +84,7 @@ class _ChatBody(OptionFields, kw_only=True, gc=False):
     frequency_penalty: Raw = ABSENT
     logit_bias: Raw = ABSENT
     prediction: Raw = ABSENT
+    prompt_cache_key: Raw = ABSENT
     presence_penalty: Raw = ABSENT
     service_tier: Raw = ABSENT
     store: Raw = ABSENT
@@ -110,6 +112,7 @@ def decode_chat(body: bytes, settings: Settings, headers: Headers) -> DoorReques
         system=tuple(system),
         options=read_options(fields, settings) if has_options else NO_OPTIONS,
         on_break=on_break if is_stream else "hold",
+        conversation_id=find_conversation(headers, fields.prompt_cache_key),
         has_generic_prompt=False,
     )
     usage = fields.stream_options is not None and bool(fields.stream_options.include_usage)

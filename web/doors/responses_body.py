@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -13,6 +13,7 @@ from configuration import Settings
 from models import NO_OPTIONS, AnswerOptions, Chat, GatewayError
 from web.doors.answer_options import FIELDS, OptionFields, read_options
 from web.doors.base import DoorRequest
+from web.doors.conversations import find_conversation
 from web.doors.hints import find_hints
 from web.doors.json_fields import ABSENT, decode_field, is_absent, read_string, read_text, size_of
 from web.doors.on_break import read_on_break
@@ -21,7 +22,6 @@ from web.doors.responses_tools import AskedTools, ToolList, ToolName, read_tools
 from web.json_scan import check_json
 
 _MAX_MODEL = 256  # characters of a name
-_MAX_CONVERSATION_ID = 128
 _MAX_ECHO = 2**14  # bytes: the answer has what it was asked three times
 
 # The names of the client parameters that are other fields here.
@@ -142,7 +142,7 @@ def decode_request(
         system=tuple(system),
         options=_read_options(fields, text_body, tools, settings),
         on_break=on_break if is_stream else "hold",
-        conversation_id=_read_conversation_id(fields.prompt_cache_key),
+        conversation_id=find_conversation(headers, fields.prompt_cache_key),
         has_generic_prompt=False,
     )
     dropped = (*tools.dropped, *find_hints(fields, _HINTS))
@@ -180,15 +180,6 @@ def _read_options(
     if not tools.tools:
         return options
     return msgspec.structs.replace(options, tools=tools.tools, tool_choice=tools.choice)
-
-
-def _read_conversation_id(raw: Raw) -> str | None:
-    """The key of the client's cache, which names its conversation, if it can be an id."""
-    if is_absent(raw):
-        return None
-    key: Any = decode_field(raw, Any, "prompt_cache_key")
-    is_id = isinstance(key, str) and 0 < len(key) <= _MAX_CONVERSATION_ID
-    return key if is_id else None
 
 
 def _find_echo(fields: _Body, settings: Settings) -> dict[str, Raw]:

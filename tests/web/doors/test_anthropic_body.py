@@ -96,8 +96,33 @@ def test_session_is_the_conversation() -> None:
     """Of the client that names one; any other id is made."""
     named = {"X-Claude-Code-Session-Id": "0b6f-42"}
     assert read_request({}, named).chat.conversation_id == "0b6f-42"
+    assert read_request({}, {"X-Session-Id": "ses_1"}).chat.conversation_id == "ses_1"
     assert read_request({}, {"X-Claude-Code-Session-Id": "é" * 9}).chat.conversation_id is None
     assert read_request({}).chat.conversation_id is None
+
+
+@pytest.mark.parametrize(
+    ("metadata", "conversation_id"),
+    [
+        ({"user_id": "user_ab12_account__session_0b6f-42"}, "0b6f-42"),
+        ({"user_id": '{"device_id":"d","account_uuid":"a","session_id":"0b6f-42"}'}, "0b6f-42"),
+        ({"user_id": "ann"}, None),
+        ({"user_id": None}, None),
+        ({"user_id": 7}, None),
+        ({}, None),
+        ([], None),
+        ("session_id", None),
+        (None, None),
+    ],
+    ids=str,
+)
+def test_session_in_the_users_id_is_the_conversation(
+    metadata: object, conversation_id: str | None
+) -> None:
+    """A user's own id is none, since it is of many conversations; a session in a header goes before."""
+    assert read_request({"metadata": metadata}).chat.conversation_id == conversation_id
+    named = read_request({"metadata": metadata}, {"X-Claude-Code-Session-Id": "9"})
+    assert named.chat.conversation_id == "9"
 
 
 @pytest.mark.parametrize(

@@ -312,7 +312,7 @@ def test_what_would_change_the_answers_shape_is_refused(fields: dict[str, Any]) 
         {"modalities": ["text"]},
         {"modalities": []},
         {"audio": None, "functions": None, "function_call": "auto"},
-        {"user": "ann", "metadata": {"a": "b"}, "prompt_cache_key": "k", "safety_identifier": "s"},
+        {"user": "ann", "metadata": {"a": "b"}, "prompt_cache_key": "", "safety_identifier": "s"},
         {"frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}, "store": False},
         {"service_tier": "auto", "verbosity": None, "prediction": None},
         {"top_k": 40, "chat_template_kwargs": {"a": 1}, "include": []},
@@ -364,3 +364,22 @@ def test_what_cannot_be_read_is_refused_with_its_place(fields: dict[str, Any], p
 def test_too_many_messages_are_refused() -> None:
     settings = DEFAULT_SETTINGS.model_copy(update={"max_messages": 1})
     assert "MAX_MESSAGES" in refuse(settings=settings, messages=[HELLO, HELLO]).safe_message
+
+
+@pytest.mark.parametrize(
+    ("key", "headers", "conversation_id"),
+    [
+        ("thread-1", {}, "thread-1"),
+        ("thread-1", {"X-Session-Id": "ses_1"}, "thread-1"),
+        (None, {"X-Session-Id": "ses_1"}, "ses_1"),
+        ("a" * 129, {"X-Session-Id": "ses_1"}, "ses_1"),
+        (7, {}, None),
+        (None, {"X-Session-Id": "two words"}, None),
+        (None, {}, None),
+    ],
+)
+def test_key_of_the_cache_or_a_session_names_the_conversation(
+    key: Any, headers: dict[str, str], conversation_id: str | None
+) -> None:
+    """What can be no id is ignored."""
+    assert read(headers, prompt_cache_key=key).chat.conversation_id == conversation_id
