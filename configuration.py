@@ -133,6 +133,7 @@ class GatewayOptions(OptionGroups):
     """The gateway's own variables."""
 
     supported_providers: Annotated[ProviderNames, AfterValidator(_sort_providers)] = VALID_PROVIDERS
+    traceparent_providers: ProviderNames = ()
 
 
 PROVIDER_SETTINGS: Mapping[str, Mapping[str, str]] = {

@@ -27,6 +27,7 @@ from providers.base_url import read_base_url
 from providers.http.client import api_key, make_http_client, make_tls_context
 from providers.model_check import has_model
 from providers.model_options import ModelOptions
+from providers.request_ids import request_ids
 from providers.schemas.adapt import GEMINI
 from providers.token_count import count_tokens
 from providers.wires.decoder import Batch
@@ -35,7 +36,6 @@ from providers.wires.generate_content_body import to_body
 from providers.wires.vendor_stream import RawResponse, read_batches
 from streams.closing import close_surely
 from streams.off_loop import call_off_loop
-from telemetry.log_line import request_id_context
 
 _API_VERSION = "v1"  # google.genai's own default
 _ENDPOINTS = ("/models",)
@@ -138,7 +138,7 @@ class GeminiProvider(BaseProvider):
         return msgspec.json.encode(body)
 
     def _request(self, method: str, url: str, content: bytes | None) -> httpx2.Request:
-        headers = {**self._headers, "X-Request-ID": request_id_context.get()}
+        headers = {**self._headers, **request_ids()}
         if content is not None:
             headers["Content-Type"] = "application/json"
         request: httpx2.Request

@@ -21,11 +21,11 @@ from providers.base import BaseProvider
 from providers.base_url import BaseUrl
 from providers.http.client import api_key
 from providers.model_check import has_model
+from providers.request_ids import request_ids
 from providers.token_count import count_tokens
 from providers.wires.decoder import Batch, Decoder
 from providers.wires.vendor_stream import RawResponse, read_batches
 from streams.off_loop import call_off_loop
-from telemetry.log_line import request_id_context
 
 
 def client_options(
@@ -164,7 +164,7 @@ class StainlessProvider(BaseProvider):
 
     def _options_of(self, body: Mapping[str, object]) -> dict[str, Any]:
         """The options of a request with this body."""
-        headers = {"X-Request-ID": request_id_context.get(), **self.headers(body)}
+        headers = {**request_ids(), **self.headers(body)}
         return {"headers": headers, **self._request_options}
 
     async def aclose(self) -> None:

@@ -48,7 +48,12 @@ def server_conflicts(options: OptionGroups) -> Iterator[Conflict]:
 
 
 def trace_conflicts(options: TraceOptions) -> Iterator[Conflict]:
-    """The packages for traces are installed if traces are on."""
+    """The packages for traces are installed if traces are on. Vendors join only those."""
+    if options.traceparent_providers and not options.otel_exporter_otlp_endpoint:
+        yield Conflict(
+            {"TRACEPARENT_PROVIDERS", "OTEL_EXPORTER_OTLP_ENDPOINT"},
+            "TRACEPARENT_PROVIDERS: there is no trace to pass on; set OTEL_EXPORTER_OTLP_ENDPOINT",
+        )
     if options.otel_exporter_otlp_endpoint and not all(map(_is_installed, _TRACE_PACKAGES)):
         yield Conflict(
             {"OTEL_EXPORTER_OTLP_ENDPOINT"},

@@ -156,6 +156,7 @@ class TraceOptions(Options):
 
     otel_exporter_otlp_endpoint: Url | None = None
     otel_service_name: str = "ai-chat-gateway"
+    traceparent_providers: tuple[str, ...] = ()
 
 
 class SentryOptions(Options):

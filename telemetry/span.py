@@ -11,6 +11,8 @@ Attributes = Mapping[str, str | int | float | None]  # None: not known, and left
 
 # The header of the request that is being answered, if traces are on.
 traceparent_context: ContextVar[str | None] = ContextVar("traceparent", default=None)
+# The header of the request to a vendor that is sent next, if the vendor may know of the trace.
+vendor_traceparent_context: ContextVar[str | None] = ContextVar("vendor_traceparent", default=None)
 
 
 class SpanEvent(NamedTuple):

@@ -55,7 +55,7 @@ class Traces:
         caller = _caller(chat.traceparent)
         if caller.is_valid and not caller.trace_flags.sampled:
             return
-        trace_id = caller.trace_id if caller.is_valid else _number(chat.id, 16)
+        trace_id = _trace_id(chat, caller)
         own = _context(trace_id, _span_id(chat, span.number))
         parent = _context(trace_id, _span_id(chat, 0)) if span.number else caller
         end = time.time_ns()
@@ -80,6 +80,17 @@ class Traces:
             )
         )
 
+    def traceparent(self, chat: ChatOpening, number: int) -> str:
+        """The header by which a request to a vendor names its span, as W3C's Trace Context has it.
+
+        Its flag is the caller's: a vendor does not record what is not recorded here.
+        """
+        caller = _caller(chat.traceparent)
+        is_recorded = caller.trace_flags.sampled or not caller.is_valid
+        span_id = trace.format_span_id(_span_id(chat, number))
+        trace_id = trace.format_trace_id(_trace_id(chat, caller))
+        return f"00-{trace_id}-{span_id}-{int(is_recorded):02x}"
+
     def close(self) -> None:
         """Send what is queued, for a second at most. What the collector has not taken is lost."""
         sending = threading.Thread(target=self._processor.shutdown, daemon=True)
@@ -100,6 +111,10 @@ def _caller(traceparent: str | None) -> SpanContext:
 def _context(trace_id: int, span_id: int) -> SpanContext:
     flags = TraceFlags(TraceFlags.SAMPLED)
     return SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags)
+
+
+def _trace_id(chat: ChatOpening, caller: SpanContext) -> int:
+    return caller.trace_id if caller.is_valid else _number(chat.id, 16)
 
 
 def _span_id(chat: ChatOpening, number: int) -> int:

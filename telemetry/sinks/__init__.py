@@ -46,4 +46,4 @@ def open_traces(settings: Settings) -> Iterator[Sequence[ChatSink]]:
     library = importlib.import_module("telemetry.traces")
     endpoint = settings.otel_exporter_otlp_endpoint
     with closing(library.Traces(endpoint, settings.otel_service_name, VERSION)) as traces:
-        yield (ChatTraces(traces),)
+        yield (ChatTraces(traces, settings.traceparent_providers),)

@@ -6,22 +6,38 @@ Attributes that begin with gen_ai are those of GenAI's semantic conventions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
-from telemetry.chat_record import AttemptOutcome, AttemptRecord, ChatRecord, ChatSink
+from telemetry.chat_record import (
+    AttemptOpening,
+    AttemptOutcome,
+    AttemptRecord,
+    ChatRecord,
+    ChatSink,
+)
 from telemetry.metric_names import genai_provider
-from telemetry.span import Attributes, Span, SpanEvent
+from telemetry.span import Attributes, Span, SpanEvent, vendor_traceparent_context
 
 if TYPE_CHECKING:
     from telemetry.traces import Traces
 
 
 class ChatTraces(ChatSink):
-    """Describes chats and requests. Nothing that was said, no key and no address is among it."""
+    """Describes chats and requests. Nothing that was said, no key and no address is among it.
 
-    def __init__(self, traces: Traces) -> None:
+    The providers of `joined` are sent the ids of the trace, so that theirs becomes a part of it.
+    """
+
+    def __init__(self, traces: Traces, joined: Collection[str] = ()) -> None:
         self._traces = traces
+        self._joined = frozenset(joined)
+
+    def attempt_began(self, attempt: AttemptOpening) -> None:
+        """Have the request name its span; one to another provider after it does not."""
+        is_joined = attempt.provider in self._joined
+        header = self._traces.traceparent(attempt.chat, attempt.number) if is_joined else None
+        vendor_traceparent_context.set(header)
 
     def attempt_ended(self, attempt: AttemptRecord) -> None:
         """Trace a request to a vendor."""
