@@ -26,7 +26,7 @@ from server.reader_deadlines import ReaderDeadline, ResponseDeadline
 from server.refusal import refuse
 from server.request_bytes import RequestBytes
 from server.request_head import BadRequestError, check_head, format_without_upgrade
-from server.shared_connections import Share, SharedConnections
+from server.shared_connections import KeyClaim, Share, SharedConnections
 from streams.deadline import Timer
 
 _MAX_PIPELINED = 4  # requests that wait behind the one being answered
@@ -46,10 +46,11 @@ def http_protocol(settings: Settings, *, takes_over: bool = True) -> Callable[..
 class HttpProtocol(HttpToolsProtocol):
     """One connection. What it waits for is in its `ConnectionState`; this class acts on it.
 
-    `scope["extensions"]` has four entries that other servers do not offer. `gateway.outlet` writes
+    `scope["extensions"]` has five entries that other servers do not offer. `gateway.outlet` writes
     the response, and `gateway.take_over` awaits the rest of one that has begun.
     `gateway.body_deadline` is the loop time by which the request's body must be received.
     `gateway.peer` is the address of the connection's other end, regardless of forwarding headers.
+    `gateway.claim` counts the connection as that of a gateway key, unless it is a proxy's.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(**options)
         self._shared = connections
         self._share: Share | None = None
+        self._claim: KeyClaim | None = None
         self._address: str | None = None  # of the client; None for a UNIX socket
         self._limits = connections.limits
         self._takes_over = takes_over
@@ -77,6 +79,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._state.connect(self.loop.time())
         self._address = self.client[0] if self.client else None
         self._share = self._shared.add(self._address)
+        self._claim = self._shared.make_claim() if self._share else None
         self._shared.wait(self, self._share)
         self._set_timer()
         self._shared.evict_excess(len(self.connections), self._share)
@@ -86,6 +89,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._state.close(self.loop.time())
         self._set_timer()
         self._shared.remove(self, self._share)
+        if self._claim:
+            self._claim.release()
         self._reader_deadline.stop()
         self._response_deadline.stop()
         self._abandon_response()
@@ -195,6 +200,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {
             "gateway.body_deadline": now + self._limits.body_seconds,  # type: ignore[dict-item]
             "gateway.peer": self._address or "",  # type: ignore[dict-item]
+            "gateway.claim": self._claim,  # type: ignore[dict-item]
         }
         super().on_headers_complete()
         self.cycle.keep_alive = self._keeps_alive and self.cycle.keep_alive

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from typing import Protocol
@@ -28,6 +29,38 @@ class Share:
         self.waiting: dict[Connection, None] = {}
 
 
+class KeyClaim:
+    """Which gateway key one connection belongs to: the one of its newest request that had any.
+
+    The app finds it in the scope's extensions. It refers to no connection, so there is no cycle.
+    """
+
+    __slots__ = ("_by_key", "_key")
+
+    def __init__(self, by_key: Counter[str]) -> None:
+        self._by_key = by_key
+        self._key: str | None = None
+
+    def take(self, key: str, limit: int) -> bool:
+        """Count the connection as this key's. Returns False if the key has as many already."""
+        if key == self._key:
+            return True
+        if self._by_key[key] >= limit:
+            return False
+        self.release()
+        self._key = key
+        self._by_key[key] += 1
+        return True
+
+    def release(self) -> None:
+        """The connection belongs to no key any more."""
+        if self._key is not None:
+            self._by_key[self._key] -= 1
+            if not self._by_key[self._key]:
+                del self._by_key[self._key]
+            self._key = None
+
+
 class SharedConnections:
     """The connections of one process, by client address, and those that wait for their client.
 
@@ -41,6 +74,7 @@ class SharedConnections:
         self.stranger_lines = StrangerLines()
         self._trusted = [ip_network(proxy) for proxy in trusted_proxies]
         self._shares: dict[str, Share] = {}
+        self._by_key: Counter[str] = Counter()
 
     def add(self, host: str | None) -> Share | None:
         """Count a new connection. Returns the share that it belongs to.
@@ -59,6 +93,10 @@ class SharedConnections:
         share = self._shares.setdefault(host, Share(host))
         share.open += 1
         return share
+
+    def make_claim(self) -> KeyClaim:
+        """The claim of a new connection, which belongs to no key."""
+        return KeyClaim(self._by_key)
 
     def wait(self, connection: Connection, share: Share | None) -> None:
         """Mark the connection as waiting for its client."""

@@ -9,11 +9,13 @@ from dataclasses import dataclass, fields
 class ClientLimits:
     """The limits of one client; None: there is none of this kind. Days and months are those of UTC.
 
-    `streams` is the number of chats at the same time.
+    `streams` is the number of chats at the same time, `connections` that of connections to one
+    process.
     """
 
     requests_per_minute: int | None = None
     streams: int | None = None
+    connections: int | None = None
     tokens_per_day: int | None = None
     tokens_per_month: int | None = None
     usd_per_day: float | None = None

@@ -64,6 +64,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tags: _Texts = ()
     requests_per_minute: _Count | None = None
     streams: _Count | None = None
+    connections: _Count | None = None
     tokens_per_day: _Count | None = None
     tokens_per_month: _Count | None = None
     usd_per_day: _Dollars | None = None

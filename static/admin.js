@@ -5,6 +5,7 @@ const SECONDS = 5;
 const LIMITS = {
   requests_per_minute: "requests a minute",
   streams: "streams at once",
+  connections: "connections to each worker",
   tokens_per_day: "tokens a day",
   tokens_per_month: "tokens a month",
   usd_per_day: "USD a day",
@@ -42,6 +43,7 @@ function fill(id, titles, rows, nothing) {
 }
 
 function showLimit({ name, limit, used }) {
+  if (used === null) return element("p", {}, `${LIMITS[name] ?? name}: up to ${number.format(limit)}`);
   const title = `${LIMITS[name] ?? name}: ${number.format(used)} of ${number.format(limit)}`;
   const meter = element("meter", { max: limit, high: 0.8 * limit, optimum: 0, value: used, ariaLabel: title });
   return element("p", {}, meter, title);

@@ -97,7 +97,7 @@ def _key(key: GatewayKey, standings: Iterable[Standing], used_at: float | None) 
         "doors": _sorted(key.doors),
         "rights": [name for name in ("admin", "metrics", "deep_health") if getattr(key, name)],
         "tags": list(key.tags),
-        "limits": [_limit(each) for each in standings],
+        "limits": [*map(_limit, standings), *_limit_of_connections(key)],
         "last_used": used_at and _iso(used_at),
     }
 
@@ -112,6 +112,13 @@ def _limit(standing: Standing) -> dict[str, Any]:
         "used": used / unit if is_money else used,
         "reset_seconds": round(standing.reset, 1),
     }
+
+
+def _limit_of_connections(key: GatewayKey) -> list[dict[str, Any]]:
+    """Each worker counts its own: what is used is not known here."""
+    limit = key.limits and key.limits.connections
+    fields = {"name": "connections", "limit": limit, "used": None, "reset_seconds": 0.0}
+    return [fields] if limit else []
 
 
 def _sorted(names: Iterable[str] | None) -> list[str] | None:

@@ -48,7 +48,7 @@ def error_response(
         sent["X-Gateway-Provider"] = error.provider
     if error.model:
         sent["X-Gateway-Model"] = error.model
-    if status in (408, 413, 414, 431) or error.code == "draining":
+    if status in (408, 413, 414, 431) or error.code == "draining" or error.reason == "connections":
         sent["Connection"] = "close"
     if status == 401:
         sent["WWW-Authenticate"] = "Bearer"

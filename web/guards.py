@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Protocol
 
 from starlette.requests import Request
 
@@ -15,6 +16,15 @@ from settings.hosts import host_name, is_loopback
 from web.access_log import access_context
 from web.key_ring import KeyRing
 from web.limits import StreamLimit
+
+_RETRY_SECONDS = 1  # a connection may close at any time
+
+
+class ConnectionClaim(Protocol):
+    """What our server offers of a connection."""
+
+    def take(self, key: str, limit: int) -> bool:
+        """Count the connection as this key's. Returns False if the key has as many already."""
 
 
 def admit(request: Request, keys: KeyRing, slots: StreamLimit, door: str) -> GatewayKey | None:
@@ -34,7 +44,7 @@ def admit(request: Request, keys: KeyRing, slots: StreamLimit, door: str) -> Gat
 def check_key(request: Request, keys: KeyRing, *, needed: bool = False) -> GatewayKey | None:
     """The gateway key that was sent; None if none is configured and none `needed`.
 
-    Raises GatewayError `unauthorized`.
+    Raises GatewayError `unauthorized`, or `rate_limited` if the key has too many connections.
     """
     access = access_context.get()
     if access:
@@ -49,8 +59,20 @@ def check_key(request: Request, keys: KeyRing, *, needed: bool = False) -> Gatew
         access.client.key_hash = key.sha256
     if key.expires and datetime.now(UTC) >= key.expires:
         raise GatewayError("unauthorized", "The gateway key has expired.", reason="expired")
+    _claim_connection(request, key)
     keys.note_use(key)
     return key
+
+
+def _claim_connection(request: Request, key: GatewayKey) -> None:
+    """Count the connection as the key's, if our server counts it and the key has a limit.
+
+    Raises GatewayError `rate_limited`.
+    """
+    limit = key.limits and key.limits.connections
+    claim: ConnectionClaim | None = request.scope.get("extensions", {}).get("gateway.claim")
+    if limit and claim and not claim.take(key.name, limit):
+        raise GatewayError("rate_limited", reason="connections", retry_after=_RETRY_SECONDS)
 
 
 def check_provider(key: GatewayKey | None, provider: str) -> None:

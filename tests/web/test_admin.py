@@ -277,3 +277,12 @@ async def test_without_log_files_there_are_no_problems_to_list(tmp_path: Path) -
     file.write_text(KEYS)
     async with scripted_gateway(Path("-"), keys_file=file) as gateway:
         assert (await read_status(gateway))["problems"] is None
+
+
+async def test_limit_of_connections_is_listed_without_a_use(tmp_path: Path) -> None:
+    """Each worker counts its own."""
+    keys = KEYS.replace("streams = 2", "connections = 3")
+    async with admin_gateway(tmp_path, keys) as gateway:
+        status = await read_status(gateway)
+    limits = {limit["name"]: limit for key in status["keys"] for limit in key["limits"]}
+    assert (limits["connections"]["limit"], limits["connections"]["used"]) == (3, None)
