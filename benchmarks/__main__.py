@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import limits, own_scenarios, record, streams
+from benchmarks import limits, operations, own_scenarios, record, streams
 from benchmarks.contenders import DIRECT, NGINX, plain
 from benchmarks.load import run
 from benchmarks.measuring import Field
@@ -33,6 +33,7 @@ SCENARIOS: dict[str, Callable[[Field], None]] = {
     own_scenarios.HISTORY: own_scenarios.run_history,
     own_scenarios.START: own_scenarios.run_start,
     own_scenarios.WORKERS: own_scenarios.run_workers,
+    operations.OPERATIONS: operations.run_operations,
     own_scenarios.DEPENDENCIES: own_scenarios.note_dependencies,
     streams.MANY: streams.run_many,
     limits.STALLS: limits.run_stalls,

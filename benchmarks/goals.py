@@ -18,6 +18,7 @@ from benchmarks.contenders import (
     PROVIDERS,
 )
 from benchmarks.limits import IDLE
+from benchmarks.operations import OFF, ON, OPERATIONS, TYPICAL
 from benchmarks.own_scenarios import HISTORY, LONG_HISTORY, ONE_MESSAGE, START
 from benchmarks.record import Record
 from benchmarks.streams import BURST, FIRST, PACED
@@ -89,6 +90,8 @@ def goals(record: Record) -> Iterator[Goal]:
     yield Goal(text, 3.0, _added(record, FIRST, "first_content_p50_ms"), "ms")
     text = "A delta's delay at 200 streams, added at the 99th percentile"
     yield Goal(text, 10.0, _added(record, PACED, "delay_p99_ms"), "ms")
+    chat = _ratio(record, OPERATIONS, TYPICAL, ON, OFF)
+    yield Goal("CPU a chat with keys, limits, metrics and traces, to without", 1.1, chat)
     history = _ratio(record, HISTORY, "cpu_us_before_content", LONG_HISTORY, ONE_MESSAGE)
     yield Goal("CPU before the first content, 50 messages to one", 1.5, history)
     yield Goal("5,000 open streams: dropped", 0, record.values(IDLE, OURS, "streams_dropped"))

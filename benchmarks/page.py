@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.contenders import ANY_LLM, DIRECT, DOORS, LITELLM, NGINX, OURS, PORTKEY
 from benchmarks.goals import goals
 from benchmarks.limits import IDLE, MIXED, STALLS
+from benchmarks.operations import OPERATIONS, SHORTEST, TYPICAL
 from benchmarks.own_scenarios import DEPENDENCIES, HISTORY, START, WORKERS
 from benchmarks.record import Record
 from benchmarks.streams import BURST, FIRST, MANY, PACED, SHORT
@@ -70,6 +71,10 @@ _TABLES = {
             "streams_a_second": "bursts a second",
             "busiest_workers_share_of_bursts": "its share of bursts",
         },
+    ),
+    OPERATIONS: (
+        "Keys, limits, budgets, metrics and traces",
+        {TYPICAL: "CPU a chat of 200 deltas, µs", SHORTEST: "of one delta, µs"},
     ),
     DEPENDENCIES: ("Size of the dependencies", {"dependencies_mb": "MB"}),
 }
