@@ -19,7 +19,7 @@ from enum import Enum
 from typing import Any, Literal, cast
 
 from configuration import Timeouts
-from models import Event, GatewayError, Prompt, Reasoning, Text, ToolCallDelta
+from models import Event, GatewayError, Prompt, Reasoning, Text, ToolCallDelta, Usage
 from providers.answer_calls import AnswerCalls, call_ids
 from providers.base import BaseProvider
 from providers.errors import translate
@@ -178,6 +178,10 @@ class Attempt:
         self.provider.health.succeeded((self._content_at or now) - self._asked_at)
         self._breaker.succeeded(self._asked_at, now)
 
+    def _find_cost(self, usage: Usage) -> float | None:
+        prices = self.provider.prices
+        return prices.cost(self.link.model, usage) if prices else None
+
     async def first_content(self, batches: AsyncGenerator[Batch, None]) -> list[Event]:
         """The first batch with content; empty if the answer ends without any."""
         async for batch in batches:
@@ -190,6 +194,8 @@ class Attempt:
         """Note a batch, and return its deltas. Until `go_on` nothing is cancelled."""
         self._scope.pause()
         finish = batch.pop() if type(batch[-1]) is Finish else None
+        if batch and type(batch[0]) is Usage:
+            self._record.note_usage(cast(Usage, batch.pop(0)), self._find_cost)
         deltas: list[Any] = batch
         self.is_new_wait = bool(deltas)
         if deltas:

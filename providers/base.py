@@ -52,7 +52,8 @@ class BaseProvider(RequestParameters, ABC):
     ) -> AsyncGenerator[Batch, None]:
         """Stream one model's answer, and close what it opens.
 
-        A batch is what one read of the network brought; the last one has a Finish.
+        A batch is what one read of the network brought; the last one has a Finish. One may begin
+        with the Usage that the vendor has reported so far.
 
         Must return a native async generator (`async def` with `yield`), since `close_stream` checks
         whether it has ended. Raises GatewayError, or any exception of the SDK.

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import asdict, replace
 
-from models import ChatIdentity, End, GatewayError, Restart, Start, Timing
+from models import ChatIdentity, End, GatewayError, Restart, Start, Timing, Usage
 from streams.failure import Failure
 from streams.kept_chat import KeptChat
 from telemetry.chat_record import (
@@ -23,15 +23,18 @@ from telemetry.chat_record import (
     ChatOpening,
     ChatRecord,
     Conversation,
+    Outcome,
     Reports,
     judge,
 )
+from telemetry.cut_chats import count_cut, is_charged
 from telemetry.error_reporting import report_bug
 from telemetry.log_line import Client, client_context
 from telemetry.process_usage import cpu_seconds, memory_mb
 from telemetry.span import traceparent_context
 
 T = TypeVar("T")
+_Reported = tuple[Usage, Callable[[Usage], float | None]]
 
 _logger = logging.getLogger("gateway.chat")
 
@@ -58,6 +61,7 @@ class ChatRecorder:
         "_kept",
         "_opening",
         "_provider",
+        "_reported",
         "_reports",
         "_start",
         "_texts",
@@ -96,6 +100,7 @@ class ChatRecorder:
         self._start: Start | Restart | None = None
         self._end: End | None = None
         self._failure: Failure | None = None
+        self._reported: _Reported | None = None  # by the newest attempt
         self._texts: list[str] = []
         _report(reports.chat_began, self._opening)
 
@@ -130,11 +135,16 @@ class ChatRecorder:
     def begin_attempt(self, provider: str, model: str) -> None:
         """Note that a request is sent to a model."""
         self._attempts += 1
+        self._reported = None
         opening = AttemptOpening(
             chat=self._opening, number=self._attempts, provider=provider, model=model
         )
         self._attempt = _Attempt(opening, time.monotonic())
         _report(self._reports.attempt_began, opening)
+
+    def note_usage(self, usage: Usage, find_cost: Callable[[Usage], float | None]) -> None:
+        """Note what the vendor has reported so far of the request in progress."""
+        self._reported = usage, find_cost
 
     def end_attempt(self, error: GatewayError | None = None) -> None:
         """Note that the request is over: with an error, or else with a whole answer."""
@@ -149,26 +159,36 @@ class ChatRecorder:
         """End the chat. An attempt in progress was cancelled."""
         self._end_attempt(AttemptOutcome.CANCELLED, None)
         start, end, failure, timing = self._start, self._end, self._failure, self._timing()
+        outcome, answer = judge(end, failure), "".join(self._texts)
+        usage, cost = (end.usage, end.cost) if end else self._count_cut(outcome, answer)
         record = ChatRecord(
             **asdict(self._opening),
             provider=self._provider,
             answering_model=start.model if start else None,
             fallback=start.fallback if start else None,
-            outcome=judge(end, failure),
+            outcome=outcome,
             error=failure,
             first_content_ms=timing.first_content_ms,
             answer_ms=_time_since(self._began, self._answer_began).first_content_ms,
             total_ms=timing.total_ms,
             prompt_bytes=self._kept.text_bytes,
-            usage=end.usage if end else None,
-            cost=end.cost if end else None,
+            usage=usage,
+            cost=cost,
             attempts=self._attempts,
             dropped_params=end.dropped_params if end else (),
-            conversation=Conversation(self._kept.question, "".join(self._texts)),
+            conversation=Conversation(self._kept.question, answer),
             cpu_seconds=cpu_seconds(),
             memory_mb=memory_mb(),
         )
         _report(self._reports.chat_ended, record)
+
+    def _count_cut(self, outcome: Outcome, answer: str) -> tuple[Usage | None, float | None]:
+        """The tokens and the cost of a chat without an end, if its vendor has reported any."""
+        if self._reported is None or not is_charged(outcome, self._attempts, answer):
+            return None, None
+        reported, find_cost = self._reported
+        usage = count_cut(reported, self._kept.text_bytes, answer)
+        return usage, find_cost(usage)
 
     def _end_attempt(self, outcome: AttemptOutcome, error: GatewayError | None) -> None:
         if (attempt := self._attempt) is None:

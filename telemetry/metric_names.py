@@ -56,13 +56,13 @@ CHUNK_SECONDS = Metric(
 INPUT_TOKENS = Metric(
     "gen_ai_client_inference_usage_input_tokens",
     "counter",
-    "Input tokens of whole answers, cached ones among them",
+    "Input tokens of answers, cached ones among them",
     _CALL,
 )
 OUTPUT_TOKENS = Metric(
     "gen_ai_client_inference_usage_output_tokens",
     "counter",
-    "Output tokens of whole answers, reasoning ones among them",
+    "Output tokens of answers, reasoning ones among them",
     _CALL,
 )
 CACHED_TOKENS = Metric(
@@ -111,7 +111,7 @@ FIRST_CONTENT_SECONDS = Metric(
 COST = Metric(
     "chat_gateway_cost_usd",
     "counter",
-    "What whole answers have cost, in US dollars",
+    "What answers have cost, in US dollars",
     ("provider", "model"),
 )
 KEY_CHATS = Metric(
@@ -123,13 +123,13 @@ KEY_CHATS = Metric(
 KEY_TOKENS = Metric(
     "chat_gateway_key_tokens",
     "counter",
-    "Tokens of whole answers, by the client's key",
+    "Tokens of answers, by the client's key",
     ("key", "direction"),
 )
 KEY_COST = Metric(
     "chat_gateway_key_cost_usd",
     "counter",
-    "What whole answers have cost, in US dollars, by the client's key",
+    "What answers have cost, in US dollars, by the client's key",
     ("key",),
 )
 KEY_BUDGET = Metric(

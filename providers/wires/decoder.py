@@ -18,7 +18,7 @@ from providers.wires.lenient_json import check_readable, fit, is_damaged_json, r
 from providers.wires.sse_reader import Frame
 from providers.wires.surrogates import Surrogates, has_surrogates, replace_surrogates
 
-Batch = list[Delta | Finish]
+Batch = list[Delta | Finish | Usage]
 T = TypeVar("T", bound=msgspec.Struct)
 
 _MARK = b"[DONE]"
@@ -50,6 +50,7 @@ class Decoder(ABC):
         "has_events",
         "state",
         "surrogates",
+        "usage",
     )
 
     def __init__(self, provider: str = "", model: str = "") -> None:
@@ -59,6 +60,7 @@ class Decoder(ABC):
         self.finish: Finish | None = None
         self.finished_at = 0  # deltas of the current read before the newest finish reason
         self.surrogates: Surrogates | None = None  # created for a stream that needs it
+        self.usage: Usage | None = None  # reported so far
         self._held = 0
         # In the reads before the current one:
         self.goes_on = False  # content followed the finish reason
@@ -112,7 +114,8 @@ class Decoder(ABC):
         return State(self._provider, self._model, data)
 
     def set_usage(self, usage: Usage | None) -> None:
-        """Record usage that may arrive after the finish reason."""
+        """Record usage that may arrive before or after the finish reason."""
+        self.usage = usage
         if self.finish and self.finish.usage != usage:
             self.finish = msgspec.structs.replace(self.finish, usage=usage)
 

@@ -146,6 +146,7 @@ class GenerateContentDecoder(Decoder):
                 usage.thoughts_token_count = known.thoughts_token_count or 0
         else:
             update_counts(self._usage, usage)
+        self.usage = _to_usage(self._usage)
 
     def _take_candidate(self, candidate: _Candidate, batch: Batch) -> None:
         for part in candidate.content.parts or () if candidate.content else ():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from models import Delta, Reasoning, Refusal, Text, ToolCallDelta
+from models import Delta, Reasoning, Refusal, Text, ToolCallDelta, Usage
 from providers.wires.finish_reasons import Finish
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -46,9 +46,10 @@ class Surrogates:
         # By kind of text; a call's arguments by the call's index.
         self._held: dict[TextKind | int, str] = {}
 
-    def join(self, batch: list[Delta | Finish]) -> None:
-        """Join the halves in a batch, in place; a delta of which nothing is left is removed."""
-        batch[:] = [event for before in batch for event in self._join(before)]
+    def join(self, batch: Iterable[Delta | Finish | Usage]) -> list[Delta | Finish]:
+        """Join the halves in a batch; a delta of which nothing is left is removed."""
+        events = (event for event in batch if not isinstance(event, Usage))
+        return [event for before in events for event in self._join(before)]
 
     def flush(self) -> list[Delta]:
         """The halves that are still held at the end of the answer, replaced."""

@@ -51,7 +51,7 @@ async def read_batches(
     make_decoder: Callable[[], Decoder],
     max_event_bytes: int,
 ) -> AsyncGenerator[Batch, None]:
-    """Yield the stream's batches: deltas, then a Finish if one arrived. Closes the response.
+    """Yield the stream's batches: a Usage if one is reported, deltas, a Finish; close the response.
 
     Raises what `open_response` raises, and GatewayError for a body that is not a whole answer.
     """
@@ -107,7 +107,7 @@ def _decode(
     A failure is returned, not raised, since the deltas before it are still to be sent.
     """
     frames = reader.close() if chunk is None else reader.feed(chunk)
-    finish_before = decoder.finish
+    finish_before, usage_before = decoder.finish, decoder.usage
     failure: GatewayError | None = None
     frame = None
     try:
@@ -131,7 +131,9 @@ def _decode(
     if failure is None and decoder.finish is not finish_before and decoder.finish:
         batch.append(decoder.finish)
     if decoder.surrogates:
-        decoder.surrogates.join(batch)
+        batch[:] = decoder.surrogates.join(batch)
+    if decoder.usage and decoder.usage != usage_before:
+        batch.insert(0, decoder.usage)
     return failure
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from models import Chat, End, File, GatewayError, Image, Reasoning, Text, Turn
+from models import Chat, End, File, GatewayError, Image, Reasoning, Text, Turn, Usage
 from providers.refusals import VendorRefusalError
 from tests.gateways.log_files import logs_in, read_log
 from tests.gateways.scripted import IDENTITY, QUESTION, PortGateway, ask
@@ -87,6 +87,8 @@ USUAL: dict[str, Any] = {
     "dropped_params": [],
 }
 TOKENS = {"input_tokens": 9, "output_tokens": 12}
+REPORTED = Usage(input_tokens=9, output_tokens=1)
+SLOW = {"error_code": "upstream_timeout", "reason": "connect", "status": 504, "attempts": 2}
 FALLBACK = {"from": "first", "to": "second", "reason": "upstream_timeout"}
 
 OUTCOMES: dict[str, tuple[str, Scripts, dict[str, Any]]] = {
@@ -107,11 +109,7 @@ OUTCOMES: dict[str, tuple[str, Scripts, dict[str, Any]]] = {
         [[GatewayError("context_length_exceeded")], [GatewayError("context_length_exceeded")]],
         {"error_code": "context_length_exceeded", "status": 400, "attempts": 2},
     ),
-    "no model answers": (
-        "upstream_error_before",
-        [[slow()], [slow()]],
-        {"error_code": "upstream_timeout", "reason": "connect", "status": 504, "attempts": 2},
-    ),
+    "no model answers": ("upstream_error_before", [[slow()], [slow()]], SLOW),
     "limited": (
         "upstream_error_before",
         [[GatewayError("rate_limited")], [GatewayError("rate_limited")]],
@@ -133,6 +131,36 @@ OUTCOMES: dict[str, tuple[str, Scripts, dict[str, Any]]] = {
         {"error_code": "draining", "status": 503},
     ),
     "bug": ("internal_error", [[KeyError("bug")]], {"error_code": "internal_error", "status": 500}),
+    "failed early after a report": (
+        "upstream_error_before",
+        [[[REPORTED], slow()], [slow()]],
+        SLOW,
+    ),
+    "broken after a report": (
+        "upstream_error_after",
+        [[[REPORTED, text("Hello, world")], late()]],
+        {"error_code": "upstream_truncated", "status": 502, "input_tokens": 9, "output_tokens": 3},
+    ),
+    "instance stops after a report": (
+        "drained",
+        [[[REPORTED], [text("Hi")], GatewayError("draining")]],
+        {"error_code": "draining", "status": 503, "input_tokens": 9, "output_tokens": 1},
+    ),
+    "client gone after a report": (
+        "client_gone",
+        [[[REPORTED, text("Hi")], [Usage(input_tokens=9, output_tokens=7), text("!")], silence]],
+        {"input_tokens": 9, "output_tokens": 7},
+    ),
+    "client gone before any content of a report": (
+        "client_gone",
+        [[[REPORTED], silence]],
+        {"model": None, "input_tokens": 9, "output_tokens": 1},
+    ),
+    "client gone from another model than the reporting one": (
+        "client_gone",
+        [[[REPORTED], slow()], [[text("Hi")], silence]],
+        {"model": "second", "fallback": FALLBACK, "attempts": 2},
+    ),
     "client gone early": ("client_gone", [[silence]], {"model": None}),
     "client gone midway": ("client_gone", [[[text("Hi")], silence]], {}),
 }
@@ -148,7 +176,8 @@ async def test_chat_leaves_one_record(
     first_content_ms, total_ms = record.pop("first_content_ms"), record.pop("total_ms")
     cpu_seconds, memory_mb = record.pop("cpu_seconds"), record.pop("memory_mb")
     assert record == USUAL | facts | {"outcome": outcome}
-    has_content = any(isinstance(step, list) for script in scripts for step in script)
+    batches = [step for script in scripts for step in script if isinstance(step, list)]
+    has_content = any(not isinstance(event, Usage) for batch in batches for event in batch)
     assert (first_content_ms is not None) == has_content
     assert 0 <= (first_content_ms or 0) <= total_ms < 10_000
     assert cpu_seconds > 0

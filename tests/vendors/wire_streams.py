@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from models import Delta, GatewayError, Reasoning, Refusal, Text, ToolCallDelta
+from models import Delta, GatewayError, Reasoning, Refusal, Text, ToolCallDelta, Usage
 from providers.wires.chat_completions import ChatCompletionsDecoder
 from providers.wires.decoder import Decoder
 from providers.wires.finish_reasons import Finish
@@ -178,6 +178,7 @@ class Played:
     calls: list[list[str | None]] = field(default_factory=list)
     finish: Finish | None = None
     error: GatewayError | None = None
+    reported: Usage | None = None  # the newest usage before the end
 
     @property
     def ending(self) -> str | None:
@@ -186,7 +187,7 @@ class Played:
             return self.error.code
         return self.finish.finish_reason if self.finish else None
 
-    def take(self, event: Delta | Finish) -> None:
+    def take(self, event: Delta | Finish | Usage) -> None:
         match event:
             case Text():
                 self.text += event.text
@@ -198,6 +199,8 @@ class Played:
                 self._take_call(event)
             case Finish():
                 self.finish = event
+            case Usage():
+                self.reported = event
 
     def _take_call(self, piece: ToolCallDelta) -> None:
         if piece.index == len(self.calls):

@@ -59,7 +59,9 @@ class Answer:
     finish: Finish | None = None
     error: str | None = None
 
-    def take(self, event: Delta | Finish) -> None:
+    def take(self, event: Delta | Finish | Usage) -> None:
+        if isinstance(event, Usage):
+            return
         if isinstance(event, Finish):
             self.finish = event
             return

@@ -211,7 +211,7 @@ async def play(
             for event in batch:
                 if isinstance(event, Delta):
                     deltas.append(event)
-                else:
+                elif isinstance(event, Finish):
                     end = event
     except GatewayError as error:
         end = error

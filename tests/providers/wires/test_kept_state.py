@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from models import Reasoning, State, Text, ToolCallDelta
+from models import Delta, Reasoning, State, Text, ToolCallDelta
 from providers.wires.decoder import Decoder
-from providers.wires.finish_reasons import Finish
 from providers.wires.kept_reasoning import KeptReasoningDecoder
 from providers.wires.messages import MessagesDecoder
 from providers.wires.vendor_stream import read_batches
@@ -24,7 +23,7 @@ async def decode(
     batches = read_batches(
         ScriptedResponse(body, headers=headers).open, lambda: kind("p", "m"), 2**20
     )
-    return [delta async for batch in batches for delta in batch if not isinstance(delta, Finish)]
+    return [delta async for batch in batches for delta in batch if isinstance(delta, Delta)]
 
 
 def block(index: int, start: dict[str, Any], *deltas: dict[str, Any], stop: bool = True) -> bytes:

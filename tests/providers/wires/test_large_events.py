@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from models import GatewayError, Text
+from models import GatewayError, Text, Usage
 from providers.wires.finish_reasons import Finish
 from providers.wires.vendor_stream import read_batches
 from tests.vendors.scripted_response import EVENT_STREAM, ScriptedResponse
@@ -64,7 +64,7 @@ async def play(
     try:
         async for batch in read_batches(response.open, wire.decoder, LIMIT):
             text += "".join(event.text for event in batch if isinstance(event, Text))
-            assert all(isinstance(event, Text | Finish) for event in batch)
+            assert all(isinstance(event, Text | Finish | Usage) for event in batch)
     except GatewayError as error:
         return text, error
     return text, None

@@ -278,3 +278,35 @@ async def test_usage_is_read_wherever_a_vendor_puts_it(
     played = await play(wire, wire.opening + wire.text("Hello") + ending + wire.mark)
     assert played.finish
     assert played.finish.usage == expected
+
+
+def running(given: int, made: int) -> bytes:
+    """A piece of Gemini's answer with the tokens so far."""
+    counts = {"promptTokenCount": given, "candidatesTokenCount": made}
+    parts = [{"text": "Hel"}]
+    return data({"candidates": [{"content": {"parts": parts}}], "usageMetadata": counts})
+
+
+STARTED = {"id": "m", "usage": {"input_tokens": 9, "output_tokens": 1}}
+CUT: dict[str, tuple[Wire, bytes, Usage | None]] = {
+    "chat": (CHAT, CHAT.opening + CHAT.text("Hel"), None),
+    "chat with the usage so far": (
+        CHAT,
+        CHAT.text("Hel") + chat_usage(prompt_tokens=9, completion_tokens=1) + CHAT.text("lo"),
+        usage(9, 1),
+    ),
+    "responses": (RESPONSES, RESPONSES.opening + RESPONSES.text("Hel"), None),
+    "claude": (CLAUDE, named("message_start", message=STARTED) + CLAUDE.text("Hel"), usage(9, 1)),
+    "claude before its content": (CLAUDE, named("message_start", message=STARTED), usage(9, 1)),
+    "gemini": (GEMINI, running(9, 1) + running(9, 2), usage(9, 2)),
+}
+
+
+@pytest.mark.parametrize(("wire", "events", "expected"), CUT.values(), ids=CUT)
+async def test_usage_is_known_before_the_end_as_far_as_it_is_reported(
+    wire: Wire, events: bytes, expected: Usage | None
+) -> None:
+    """An answer that is cut has been paid for all the same."""
+    played = await play(wire, events, ConnectionResetError())
+    assert played.error is not None
+    assert played.reported == expected
