@@ -2,6 +2,7 @@
 
 import { newAnswer } from "./answer.js";
 import { headOf, newConversation, shownTurns } from "./conversation.js";
+import { isFile } from "./request.js";
 import { makeTitle } from "./title.js";
 import { say } from "../words.js";
 
@@ -20,10 +21,12 @@ export function toMarkdown(conversation) {
 }
 
 function exportTurn({ text, images, answer }) {
-  const count = images.length;
+  const files = images.filter(isFile).map(({ name }) => `*${name}*`);
+  const count = images.length - files.length;
   return [
     `## ${say("question")}`,
     count && `*${say("export.images", { count })}*`,
+    ...files,
     text,
     answer && `## ${answer.model ? say("export.answer", { model: answer.model }) : say("answer")}`,
     answer?.text,
@@ -121,7 +124,7 @@ function readNode(given) {
 
 function readImages(images) {
   const isImage = (image) =>
-    isObject(image) && /^image\/(png|jpeg|gif|webp)$/.test(image.mediaType) && /^[A-Za-z0-9+/]+=*$/.test(image.data);
+    isObject(image) && /^(image\/(png|jpeg|gif|webp)|application\/pdf)$/.test(image.mediaType) && /^[A-Za-z0-9+/]+=*$/.test(image.data);
   const found = Array.isArray(images) ? images.filter(isImage) : [];
   return found.map(({ mediaType, data, name }) => ({ mediaType, data, name: readText(name) }));
 }

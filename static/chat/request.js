@@ -7,15 +7,21 @@ const NO_LIMITS = {
   max_messages: Infinity,
   max_message_chars: Infinity,
   max_image_bytes: Infinity,
+  max_file_bytes: Infinity,
 };
 const TOO_MUCH = new Set(["invalid_request", "payload_too_large", "context_length_exceeded"]);
 const REFUSALS = new Set([...TOO_MUCH, "invalid_json", "unsupported", "rejected_by_provider", "content_filtered"]);
 const GAP = "\n\n[…]\n\n"; // in place of the middle of a text that is too long
-const NO_IMAGE = "[An image was here.]";
+const MOST_NAME = 500; // characters of a file's name
 const CONTINUE = "Continue your last answer exactly where it stops. Repeat nothing, and add no introduction.";
 
 const encoder = new TextEncoder();
 const bytesOf = (value) => encoder.encode(JSON.stringify(value)).length;
+
+/** Whether an image of a question is a file, a PDF. */
+export const isFile = ({ mediaType }) => mediaType === "application/pdf";
+
+const limitOf = (image) => (isFile(image) ? "max_file_bytes" : "max_image_bytes");
 
 /** The bytes of an image, as the gateway counts them. */
 export const imageBytes = ({ data }) => Math.floor((data.length * 3) / 4);
@@ -34,7 +40,7 @@ export function findRefusal({ text, images }, limits, systemPrompt = "") {
   const found = [
     { limit: "max_message_chars", seen: countCharacters(text) },
     { limit: "max_message_chars", seen: countCharacters(systemPrompt), words: "instructions" },
-    ...images.map((image) => ({ limit: "max_image_bytes", seen: imageBytes(image) })),
+    ...images.map((image) => ({ limit: limitOf(image), seen: imageBytes(image) })),
     { limit: "max_body_bytes", seen: bytesOf(body) },
   ];
   const over = found.find(({ limit, seen }) => seen > most[limit]);
@@ -134,9 +140,10 @@ function fit(every, rules, room) {
 
 /** The messages of a turn within the limits of one message. */
 function toPiece({ question, answer }, rules, hasRoomForImages) {
-  const images = question.images.filter((image) => hasRoomForImages && imageBytes(image) <= rules.max_image_bytes);
+  const images = question.images.filter((image) => hasRoomForImages && imageBytes(image) <= rules[limitOf(image)]);
+  const missing = question.images.filter((image) => !images.includes(image));
   const texts = [question.text, answer?.text].filter(Boolean);
-  const content = toContent({ text: shorten(question.text, rules), images }, question.images.length > images.length);
+  const content = toContent({ text: shorten(question.text, rules), images }, missing);
   const messages = [
     { role: "user", content },
     ...(answer?.text ? [{ role: "assistant", content: shorten(answer.text, rules) }] : []),
@@ -145,7 +152,7 @@ function toPiece({ question, answer }, rules, hasRoomForImages) {
     messages,
     bytes: messages.reduce((sum, message) => sum + bytesOf(message) + 1, 0),
     images: images.length,
-    imagesLeftOut: question.images.length - images.length,
+    imagesLeftOut: missing.length,
     shortened: texts.filter((text) => countCharacters(text) > rules.max_message_chars).length,
   };
 }
@@ -157,10 +164,14 @@ function shorten(text, { max_message_chars }) {
   return wellFormed(half > 0 ? text.slice(0, half) + GAP + text.slice(-half) : text.slice(0, max_message_chars));
 }
 
-function toContent({ text, images }, isImageMissing = false) {
-  const words = wellFormed([isImageMissing ? NO_IMAGE : "", text].filter(Boolean).join("\n"));
+function toContent({ text, images }, missing = []) {
+  const note = missing.length ? `[${missing.some(isFile) ? "A file" : "An image"} was here.]` : "";
+  const words = wellFormed([note, text].filter(Boolean).join("\n"));
   if (!images.length) return words;
-  const parts = images.map(({ mediaType, data }) => ({ type: "image", media_type: mediaType, data }));
+  const parts = images.map((image) => {
+    const part = { type: "image", media_type: image.mediaType, data: image.data };
+    return isFile(image) ? { ...part, type: "file", name: wellFormed(image.name.slice(0, MOST_NAME)) } : part;
+  });
   return words ? [...parts, { type: "text", text: words }] : parts;
 }
 

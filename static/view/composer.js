@@ -1,4 +1,4 @@
-// Where a question is written: text, images and text files, send and stop.
+// Where a question is written: text, images and files, send and stop.
 
 import { keepDraft, readDraft } from "../chat/drafts.js";
 import { list, say } from "../words.js";
@@ -149,7 +149,7 @@ export class Composer {
   async #attach(files) {
     const id = this.#draftId();
     this.#reading.push(id);
-    const { images, texts, words } = await read(files, this.#limits()?.max_image_bytes);
+    const { images, texts, words } = await read(files, this.#limits() ?? {});
     this.#reading.splice(this.#reading.indexOf(id), 1);
     const isHere = id === this.#draftId();
     const before = isHere ? this.#draft : readDraft(id);
@@ -164,9 +164,9 @@ export class Composer {
 }
 
 /** What cannot even be tried, as without the gateway, is said too. */
-const read = (files, maxImageBytes) =>
+const read = (files, limits) =>
   import("./files.js")
-    .then(({ readFiles }) => readFiles(files, maxImageBytes))
+    .then(({ readFiles }) => readFiles(files, limits))
     .catch(() => ({ images: [], texts: [], words: say("ask.unread", { names: list(files.map(({ name }) => name)) }) }));
 
 const append = (before, text) => `${before.trimEnd()}${before.trim() && "\n\n"}${text}\n\n`;

@@ -1,11 +1,15 @@
-// A picture as a button that shows it in its full size.
+// A picture as a button that shows it in its full size, a file by its name.
 
+import { imageBytes, isFile } from "../chat/request.js";
 import { say } from "../words.js";
 import { showDialog } from "./dialogs.js";
-import { make } from "./elements.js";
+import { icon, make } from "./elements.js";
+import { megabytes } from "./storage_notice.js";
 
-/** A button with the picture. */
-export function makePicture({ mediaType, data, name }) {
+/** A button with the picture; of a file its name and size. */
+export function makePicture(image) {
+  const { mediaType, data, name } = image;
+  if (isFile(image)) return make("span", { class: "file" }, icon("attach"), `${name} (${megabytes(imageBytes(image))})`);
   const words = name || say("ask.image");
   const attributes = { src: `data:${mediaType};base64,${data}`, alt: words };
   const onclick = () => show(make("img", attributes), words);

@@ -43,9 +43,10 @@ export class Picker {
     return [...this.#providers.keys()];
   }
 
-  /** The gateway's limits of a request; null until they are known. */
+  /** The gateway's limits of a request, for the chosen provider: one may take no files. Null until they are known. */
   get limits() {
-    return this.#limits;
+    const takesFiles = this.#providers.get(this.provider)?.files ?? true;
+    return takesFiles ? this.#limits : { ...this.#limits, max_file_bytes: 0 };
   }
 
   /** Why no provider can be asked, in words; null if one can. */

@@ -46,7 +46,8 @@ async function draw(bitmap, scale, type) {
   return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
 }
 
-function readBase64(blob) {
+/** Resolves to its bytes in base64. */
+export function readBase64(blob) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result.split(",", 2)[1]);

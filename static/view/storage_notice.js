@@ -20,9 +20,13 @@ export function openingNotice({ state, problem }, retry) {
   return make("div", { class: "problem" }, make("div", {}, make("p", { role: "alert" }, words), make("div", { class: "row" }, button)));
 }
 
+/** A number of bytes in words. */
+export const megabytes = (bytes) => say("refused.megabytes", { count: Math.ceil((bytes / 2 ** 20) * 10) / 10 });
+
 /** Why the gateway would refuse a question; see `findRefusal`. */
 export function describeRefusal({ limit, seen, most, words = limit }) {
+  if (!most) return say("refused.files");
   const isBytes = limit.endsWith("_bytes");
-  const amount = (count) => (isBytes ? say("refused.megabytes", { count: Math.ceil((count / 2 ** 20) * 10) / 10 }) : count);
+  const amount = isBytes ? megabytes : (count) => count;
   return say(`refused.${words}`, { seen: amount(seen), most: amount(most) });
 }

@@ -75,6 +75,7 @@ async def test_text_file_becomes_part_of_the_question(
         file("latin.txt", "naïve".encode("latin-1"), "text/plain"),
         file("long.txt", b"a" * 1_000_001, "text/plain"),
         file("no.png", b"no picture", "image/png"),
+        file("no.pdf", b"PK no PDF", "application/pdf"),
     ],
     ids=lambda chosen: chosen["name"],
 )

@@ -129,13 +129,14 @@ async def test_all_are_deleted_and_restored(browser: Browser, tmp_path: Path) ->
 
 
 async def test_everything_is_exported_and_imported(browser: Browser, tmp_path: Path) -> None:
-    """With versions, images, instructions and pins; what is there already is not there twice."""
+    """With versions, images, PDFs, instructions and pins; what is there already is not there twice."""
     image = {"name": "dot.png", "mimeType": "image/png", "buffer": base64.b64decode(PIXEL)}
     async with (
         scripted_gateway(tmp_path) as gateway,
         chat_page(browser, gateway.running.url, locale="en") as chat,
     ):
-        await chat.page.set_input_files("#image-files", image)  # type: ignore[arg-type]
+        pdf = {"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7"}
+        await chat.page.set_input_files("#image-files", [image, pdf])  # type: ignore[arg-type]
         await chat.page.get_by_alt_text("dot.png").wait_for()
         for words in ("Heads", "Tails"):
             gateway.gpt.enqueue(*answer(words))
@@ -157,6 +158,7 @@ async def test_everything_is_exported_and_imported(browser: Browser, tmp_path: P
         await chat.last_answer.get_by_text("Tails").wait_for()
         assert await chat.last_answer.locator(".versions .position").inner_text() == "2/2"
         assert await chat.page.locator("article.question img").count() == 1
+        assert await chat.page.locator("article.question .file").inner_text() == "a.pdf (0.1 MB)"
 
 
 QUESTION = {"id": "q-1", "kind": "question", "parent": "", "at": 1, "text": "Well?"}

@@ -160,7 +160,7 @@ async def test_question_is_put_by_keyboard(browser: Browser, tmp_path: Path) -> 
     ):
         page, keyboard = chat.page, chat.page.keyboard
         async with page.expect_file_chooser() as chosen:
-            await use(chat, "Attach images or text files")
+            await use(chat, "Attach images, PDFs or text files")
         await (await chosen.value).set_files(picture)  # type: ignore[arg-type]
         await page.get_by_alt_text("dot.png").wait_for()
         await use(chat, "Enlarge dot.png")

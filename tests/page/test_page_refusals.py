@@ -227,7 +227,7 @@ async def test_photos_that_are_too_much_together_are_refused_before_sending(
             await attach(chat, name, "image/png", photo)
             await chat.page.get_by_alt_text(name).wait_for()
         await chat.ask("Which is it?")
-        await chat.page.get_by_text("Text and images have").wait_for()
+        await chat.page.get_by_text("Text and files have").wait_for()
         assert gateway.gpt.history == []
         await chat.page.get_by_label("Remove two.png").click()
         gateway.gpt.enqueue(*answer("The first"))
@@ -250,7 +250,7 @@ async def test_photos_in_two_turns_are_sent_as_far_as_they_fit(
             await chat.page.get_by_alt_text(f"{number}.png").wait_for()
             shown = await chat.ask_and_wait(f"Photo {number}?")
             assert await shown.locator(".markdown").inner_text() == f"Answer {number}"
-        assert "Sent without 1 image:" in await shown.inner_text()
+        assert "Sent without 1 attachment:" in await shown.inner_text()
         assert len(sent_images(gateway)) == 1
         assert sent_texts(gateway)[0] == "[An image was here.]\nPhoto one?"
 

@@ -9,6 +9,7 @@ import { countCharacters, findRefusal, isRefused, lessAfter, makeRequest } from 
 
 const NONE_SENT = { turns: 0, images: 0, withoutImages: false, isLess: false, leftOut: null };
 const IMAGE = { mediaType: "image/png", data: "A".repeat(400), name: "dot.png" }; // 300 bytes
+const PDF = { mediaType: "application/pdf", data: "A".repeat(400), name: "a.pdf" };
 const failed = (code, sent = NONE_SENT) =>
   applyEvent({ ...newAnswer("gpt"), sent }, { type: "error", error: { code } });
 const whole = (text, sent = NONE_SENT) => ({ ...newAnswer("gpt"), text, sent, state: "whole" });
@@ -108,6 +109,22 @@ test("an image over the limit is left out, and a text over it is shortened", () 
   assert.equal(question, "[An image was here.]\nOld");
   assert.ok(countCharacters(answer) <= 60 && answer.includes("[…]") && answer.endsWith("x"));
   assert.deepEqual(made.sent.leftOut, { turns: 0, images: 1, shortened: 1 });
+});
+
+test("a file is sent with its name, within its own limit", () => {
+  const made = request(talk(["Read", null, [PDF]]), { limits: { max_image_bytes: 1 } });
+  const part = { type: "file", media_type: "application/pdf", data: PDF.data, name: "a.pdf" };
+  assert.deepEqual(made.body.messages.at(-1).content, [part, { type: "text", text: "Read" }]);
+  const refusal = findRefusal({ text: "", images: [PDF, IMAGE] }, { max_file_bytes: 299, max_image_bytes: 300 });
+  assert.deepEqual(refusal, { limit: "max_file_bytes", seen: 300, most: 299 });
+});
+
+test("a provider that takes no files is not sent those of earlier turns", () => {
+  const conversation = talk(["Read", whole("1"), [PDF, IMAGE]], ["Last?"]);
+  const made = request(conversation, { limits: { max_file_bytes: 0 } });
+  assert.deepEqual(texts(made), ["[A file was here.]\nRead", "1", "Last?"]);
+  assert.equal(made.body.messages[0].content[0].type, "image");
+  assert.deepEqual(made.sent.leftOut, { turns: 0, images: 1, shortened: 0 });
 });
 
 test("half of a surrogate pair is not sent", () => {
