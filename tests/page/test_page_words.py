@@ -160,6 +160,7 @@ async def test_language_is_chosen_in_the_settings(browser: Browser, tmp_path: Pa
         page = chat.page
         await page.click("#show-settings")
         switch = page.get_by_role("combobox", name="Language")
+        await switch.wait_for()  # the settings are loaded when they are opened first
         assert await switch.locator("option").all_inner_texts() == [
             "As the browser",
             *(str(WORDS[language]["language.own"]) for language in sorted(WORDS)),
