@@ -58,6 +58,30 @@ async def ask(port: int, provider: str, door: Door = NATIVE) -> Chat:
     return chat
 
 
+async def hold(port: int, provider: str) -> asyncio.StreamWriter:
+    """Ask, read to the beginning of the answer, and leave it open."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(NATIVE.request(provider))
+    if b" 200 " not in await reader.readuntil(b"\r\n"):
+        raise ValueError("no answer has begun")
+    return writer
+
+
+async def ask_in_vain(port: int, provider: str, times: int) -> None:
+    """Ask again and again on one connection. Raises ValueError if it is not refused each time."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    request = NATIVE.request(provider).replace(b"Connection: close\r\n", b"")
+    try:
+        for _ in range(times):
+            writer.write(request)
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+            if head.split()[1] != "503":
+                raise ValueError(f"no refusal: {head}")
+            await reader.readexactly(int(_read_header(head, "content-length")))
+    finally:
+        writer.transport.abort()
+
+
 async def _read_answer(reader: asyncio.StreamReader, chat: Chat, door: Door) -> None:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
     if head.split()[1] != "200":
