@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Mapping
 
 import msgspec
+
+_KEPT_PROBLEMS = 100
 
 
 class ModelStatus(msgspec.Struct, frozen=True, array_like=True):
@@ -27,6 +30,7 @@ class WorkerReport(msgspec.Struct, frozen=True, array_like=True):
     """One worker at a moment of the monotonic clock, which a machine's processes share.
 
     `key_uses` are the names of the keys used since the report before, and the times of day.
+    `problems` are the warnings and errors since then, if there are no log files.
     """
 
     process: int
@@ -36,13 +40,15 @@ class WorkerReport(msgspec.Struct, frozen=True, array_like=True):
     is_draining: bool
     providers: tuple[ProviderStatus, ...]
     key_uses: Mapping[str, float]
+    problems: tuple[Mapping[str, str], ...] = ()
 
 
 class Status(msgspec.Struct, frozen=True, array_like=True):
-    """The newest report of each worker, and the last use of each key in any of them."""
+    """The newest report of each worker, and of all of them the uses of keys and the problems."""
 
     workers: tuple[WorkerReport, ...]
     key_uses: Mapping[str, float]
+    problems: tuple[Mapping[str, str], ...] = ()
 
 
 class StatusBoard:
@@ -51,18 +57,20 @@ class StatusBoard:
     def __init__(self) -> None:
         self._reports: dict[Hashable, WorkerReport] = {}
         self._key_uses: dict[str, float] = {}
+        self._problems: deque[Mapping[str, str]] = deque(maxlen=_KEPT_PROBLEMS)
 
     def post(self, report: WorkerReport, worker: Hashable = None) -> None:
         """Replace a worker's report."""
         self._reports[worker] = report
+        self._problems += report.problems
         for name, at in report.key_uses.items():
             self._key_uses[name] = max(at, self._key_uses.get(name, at))
 
     def drop_worker(self, worker: Hashable) -> None:
-        """Forget the report of a worker that has ended; the uses of keys stay."""
+        """Forget the report of a worker that has ended; uses of keys and problems stay."""
         self._reports.pop(worker, None)
 
     def read(self) -> Status:
         """What is on the board."""
         reports = sorted(self._reports.values(), key=lambda report: report.process)
-        return Status(tuple(reports), dict(self._key_uses))
+        return Status(tuple(reports), dict(self._key_uses), tuple(self._problems))

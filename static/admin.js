@@ -96,7 +96,7 @@ function showWorkers(workers) {
 }
 
 function showProblems(problems) {
-  const rows = (problems ?? []).map((problem) => [
+  const rows = problems.map((problem) => [
     asTime(problem.timestamp),
     judged(problem.level, null, "WARNING"),
     problem.message,
@@ -105,8 +105,7 @@ function showProblems(problems) {
     problem.client,
     problem.request_id && problem.request_id !== "-" ? element("code", {}, problem.request_id) : null,
   ]);
-  const nothing = problems ? "None in the newest lines of the logs." : "There are no log files (LOG_DIR=-): they are in the standard output.";
-  fill("problems", ["Time", "Level", "What", "Code", "Provider, model", "Key", "Request id"], rows, nothing);
+  fill("problems", ["Time", "Level", "What", "Code", "Provider, model", "Key", "Request id"], rows, "None lately.");
 }
 
 function show(status) {

@@ -7,10 +7,13 @@ and the messages of the gateway's own lines, which are constants.
 from __future__ import annotations
 
 import json
+import logging
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from telemetry.log_line import log_line
 from telemetry.redaction import cut
 
 _TAILS = {"error.log": 2**17, "app.log": 2**19}  # bytes that are read of each
@@ -18,6 +21,7 @@ _LEVELS = ("WARNING", "ERROR", "CRITICAL")
 _FIELDS = ("timestamp", "level", "request_id", "conversation_id", "client")
 _CONTEXT = ("code", "error_code", "reason", "outcome", "provider", "model")
 _LONGEST_TEXT = 200
+_KEPT = 50  # in the memory of one process
 
 
 def newest_problems(folder: Path, limit: int) -> list[dict[str, str]]:
@@ -29,6 +33,33 @@ def newest_problems(folder: Path, limit: int) -> list[dict[str, str]]:
                 found[line] = problem
     newest = sorted(found.values(), key=lambda problem: problem["timestamp"], reverse=True)
     return newest[:limit]
+
+
+class KeptProblems(logging.Handler):
+    """Keeps the newest ones of this process, for a gateway without log files."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._kept: deque[dict[str, str]] = deque(maxlen=_KEPT)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line of the log."""
+        if problem := _problem(log_line(record)):
+            self._kept.append(problem)
+
+    def take(self) -> tuple[dict[str, str], ...]:
+        """Those since the last call, the oldest first."""
+        taken = tuple(self._kept)
+        self._kept.clear()
+        return taken
+
+    def attach(self) -> None:
+        """Keep the gateway's lines from now on. It may be attached already."""
+        logging.getLogger("gateway").addHandler(self)
+
+    def detach(self) -> None:
+        """Keep no more."""
+        logging.getLogger("gateway").removeHandler(self)
 
 
 def _tail(path: Path, size: int) -> Iterator[bytes]:

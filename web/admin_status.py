@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,7 +39,6 @@ async def read_status(services: Services) -> dict[str, Any]:
                 standings[name] = await limiter.look(client_name(name, None), key.limits)
     except OSError as error:
         raise GatewayError("overloaded", retry_after=1) from error
-    folder = services.settings.log_folder
     return {
         "version": VERSION,
         "demo": services.settings.demo_mode,
@@ -50,8 +49,16 @@ async def read_status(services: Services) -> dict[str, Any]:
             _key(key, standings.get(name, ()), status.key_uses.get(name))
             for name, key in named.items()
         ],
-        "problems": folder and await asyncio.to_thread(newest_problems, folder, _PROBLEMS),
+        "problems": await _newest_problems(services, status),
     }
+
+
+async def _newest_problems(services: Services, status: Status) -> list[Mapping[str, str]]:
+    """Of the log files, which all processes share; or else what the workers have reported."""
+    if folder := services.settings.log_folder:
+        return [*await asyncio.to_thread(newest_problems, folder, _PROBLEMS)]
+    by_time = sorted(status.problems, key=lambda problem: problem["timestamp"], reverse=True)
+    return by_time[:_PROBLEMS]
 
 
 def _worker(worker: WorkerReport) -> dict[str, Any]:

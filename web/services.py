@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiproviders import Gateway
 from configuration import Settings
+from telemetry.newest_problems import KeptProblems
 from web.bodies import PendingBodies
 from web.client_limits import ClientGate
 from web.drain import Drain
@@ -24,3 +25,4 @@ class Services:
     drain: Drain
     keys: KeyRing
     gate: ClientGate | None = None
+    problems: KeptProblems = field(default_factory=KeptProblems)

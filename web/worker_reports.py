@@ -26,12 +26,18 @@ async def reporting(services: Services) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+        services.problems.detach()
 
 
 async def _report_often(services: Services) -> None:
+    has_files = services.settings.log_folder is not None
     while True:
         if services.keys.has_admin:
+            if not has_files:
+                services.problems.attach()
             report(services)
+        else:
+            services.problems.detach()
         await asyncio.sleep(_SECONDS)
 
 
@@ -48,6 +54,7 @@ def report(services: Services) -> None:
                 is_draining=services.drain.is_draining,
                 providers=_providers(services.gateway),
                 key_uses=services.keys.take_uses(),
+                problems=services.problems.take(),
             )
         )
 

@@ -7,6 +7,7 @@ import socket
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from cluster.limit_broker import LimitBroker, RemoteLimiter
@@ -57,10 +58,11 @@ async def test_each_worker_reads_the_reports_of_all() -> None:
         await two.aclose()
 
 
-async def test_report_of_a_lost_worker_goes_and_the_uses_of_keys_stay() -> None:
+async def test_report_of_a_lost_worker_goes_and_what_happened_stays() -> None:
+    """The last uses of keys, and the problems."""
     with closing(LimitBroker(LimitCounters())) as broker:
         lost, other = [await RemoteLimiter.connect(broker.connect().dup()) for _ in range(2)]
-        lost.report(make_report(1, phone=5.0))
+        lost.report(msgspec.structs.replace(make_report(1, phone=5.0), problems=({"code": "a"},)))
         other.report(make_report(2))
         await wait_for(other, 2)
         await lost.aclose()
@@ -68,6 +70,7 @@ async def test_report_of_a_lost_worker_goes_and_the_uses_of_keys_stay() -> None:
         status = await other.read_status()
         assert [worker.process for worker in status.workers] == [2]
         assert status.key_uses == {"phone": 5.0}
+        assert status.problems == ({"code": "a"},)
         await other.aclose()
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
-from telemetry.newest_problems import newest_problems
+from logging_config import logger
+from telemetry.newest_problems import KeptProblems, newest_problems
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +84,24 @@ def test_log_that_has_just_been_rotated_goes_on_in_its_backup(tmp_path: Path) ->
     (tmp_path / "app.log.1").write_text(line(1) + line(2))
     (tmp_path / "app.log.2").write_text(line(0))
     assert ids_in(tmp_path) == ["r-3", "r-2", "r-1"]
+
+
+def test_newest_are_kept_in_memory_without_files() -> None:
+    """Fifty at most, of the gateway's warnings and errors alone; each is taken once."""
+    kept = KeptProblems()
+    kept.attach()
+    kept.attach()
+    try:
+        for number in range(60):
+            logger.info("an information")
+            logger.warning("a warning", extra={"context": {"code": f"c-{number}"}})
+        logging.getLogger("httpx").error("another library's")
+    finally:
+        kept.detach()
+    logger.warning("too late")
+    taken = kept.take()
+    assert [problem["code"] for problem in taken] == [f"c-{number}" for number in range(10, 60)]
+    assert kept.take() == ()
 
 
 def test_missing_logs_are_no_error(tmp_path: Path) -> None:

@@ -271,12 +271,23 @@ async def test_status_has_providers_breakers_and_the_newest_failures(tmp_path: P
     assert times == sorted(times, reverse=True)
 
 
-async def test_without_log_files_there_are_no_problems_to_list(tmp_path: Path) -> None:
-    """With LOG_DIR=- they are in the standard output: null is not none."""
+async def test_without_log_files_the_problems_are_kept_in_memory(tmp_path: Path) -> None:
+    """With LOG_DIR=-: with codes and ids, without what a vendor said; the newest come first."""
     file = tmp_path / "keys.toml"
     file.write_text(KEYS)
+    file.chmod(0o600)
     async with scripted_gateway(Path("-"), keys_file=file) as gateway:
-        assert (await read_status(gateway))["problems"] is None
+        assert (await read_status(gateway))["problems"] == []
+        for number in range(3):
+            gateway.gpt.enqueue(GatewayError("upstream_auth", detail={"body": "a prompt"}))
+            headers = bearer(PHONE) | {"X-Request-ID": f"r-{number}"}
+            assert (await gateway.chat(headers=headers)).status_code == 502
+        await gateway.running.settle()
+        first, again = [(await read_status(gateway))["problems"] for _ in range(2)]
+    assert first == again
+    assert list(dict.fromkeys(problem["request_id"] for problem in first)) == ["r-2", "r-1", "r-0"]
+    assert {problem.get("error_code") or problem["code"] for problem in first} == {"upstream_auth"}
+    assert "a prompt" not in json.dumps(first)
 
 
 async def test_limit_of_connections_is_listed_without_a_use(tmp_path: Path) -> None:
