@@ -100,6 +100,51 @@ async def ask_again(chat: ChatPage) -> None:
     await chat.last_answer.locator("footer.facts").wait_for()
 
 
+async def compare(chat: ChatPage) -> None:
+    """Two providers' answers to one question, side by side."""
+    await chat.ask_and_wait("Why is the sky blue? In two sentences.", "claude")
+    await chat.last_answer.get_by_role("button", name="Ask another provider").click()
+    await chat.page.get_by_role("button", name="Gemini", exact=True).click()
+    await chat.last_answer.get_by_text("2/2").wait_for()
+    await chat.last_answer.locator("footer.facts").wait_for()
+    await chat.last_answer.get_by_role("button", name="Compare").click()
+    await chat.page.locator(".comparison .compared").last.wait_for()
+
+
+async def edit(chat: ChatPage) -> None:
+    """A question that is put another way, in the middle of a conversation."""
+    await chat.ask_and_wait("How far is the moon?", "claude")
+    await chat.ask_and_wait("And how long does light take?")
+    question = chat.page.locator("article.question").first
+    await question.hover()
+    await question.get_by_label("Edit question").click()
+    await chat.page.keyboard.press("End")
+    await chat.page.keyboard.type(" Give me kilometres and miles.")
+    await chat.page.locator("#thread").evaluate("(thread) => { thread.scrollTop = 0; }")
+
+
+async def instruct(chat: ChatPage) -> None:
+    """What the model gets before a conversation, and what is kept for others."""
+    await chat.page.click("#instructions")
+    dialog = chat.page.get_by_role("dialog")
+    for name, words in INSTRUCTIONS.items():
+        await dialog.get_by_label("Instructions").fill(words)
+        await dialog.get_by_label("Name to keep them by").fill(name)
+        await dialog.get_by_role("button", name="Keep for other chats").click()
+        await dialog.get_by_role("button", name=name, exact=True).wait_for()
+
+
+async def delete_all(chat: ChatPage) -> None:
+    """All conversations are deleted, and can be restored for a while."""
+    for question in ("A name for a grey cat", "Tides, explained to a child"):
+        await chat.ask_and_wait(question, "claude")
+        await chat.page.click("#new-chat")
+    await chat.page.click("#show-settings")
+    await chat.page.click("#delete-all")
+    await chat.page.get_by_role("dialog").get_by_role("button", name="Delete all").click()
+    await chat.page.locator(".toast").wait_for()
+
+
 async def start_anew(chat: ChatPage) -> None:
     """The empty page."""
     await chat.page.locator("#welcome").wait_for()
@@ -135,6 +180,20 @@ MOON = say(
 )
 LIGHT = say("About **1.3 seconds**.")
 SORT_ANSWERS = [say("Smoke"), say("The moon pulls"), say("Risotto"), say(SORTS)]
+SKY = [
+    say(
+        "Sunlight is scattered by the molecules of the air, and **blue light far more than red**, since its waves are "
+        "shorter. So blue reaches your eye from all over the sky."
+    ),
+    say(
+        "Air scatters light in proportion to $1/\\lambda^4$ (*Rayleigh scattering*), which favours short waves. Violet "
+        "is scattered even more, but the sun sends less of it and the eye sees it less well."
+    ),
+]
+INSTRUCTIONS = {
+    "Translator": "Translate whatever I write into French. Add nothing.",
+    "Brief": "Answer in at most three sentences. If something is uncertain, say so.",
+}
 THINKING = Scripted(tuple(map(Thought, THOUGHTS)), 0.1, then="hang")
 PICTURES: dict[
     str, tuple[Callable[[ChatPage], Awaitable[None]], dict[str, Any], dict[str, Any]]
@@ -150,6 +209,10 @@ PICTURES: dict[
     "error": (ask_for_an_error, {"luna": BUSY, "nova": BROKEN}, DESKTOP),
     "thinking": (ask_what_takes_thought, {"luna": THINKING}, DESKTOP),
     "versions": (ask_again, {"luna": [say("**Smoke**"), say("**Ash**")]}, DESKTOP),
+    "compared": (compare, {"luna": SKY}, DESKTOP),
+    "editing": (edit, {"luna": [MOON, LIGHT]}, DESKTOP),
+    "instructions": (instruct, {}, DESKTOP),
+    "undo": (delete_all, {"luna": SORT_ANSWERS[:2]}, DESKTOP),
     "welcome": (start_anew, {}, DESKTOP),
     "german": (start_anew, {}, DESKTOP | {"locale": "de-DE"}),
     "settings": (open_settings, {}, DESKTOP),

@@ -31,7 +31,7 @@ VIEWS: dict[str, dict[str, Any]] = {
 }
 
 RUN_AXE = """async () => {
-    const { passes, violations } = await axe.run();
+    const { passes, violations } = await axe.run({ rules: { "target-size": { enabled: true } } });
     const serious = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
     const faults = serious.flatMap(({ id, nodes }) => nodes.map(({ html }) => [id, html]));
     return { passed: passes.length, faults };

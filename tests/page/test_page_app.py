@@ -59,6 +59,24 @@ async def test_page_opens_without_the_gateway(browser: Browser, tmp_path: Path) 
         chat.complaints.clear()  # the browser reports the failed requests, too
 
 
+async def test_picker_without_providers_is_not_shown_empty(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """A gateway that cannot be reached leaves no arrow that opens nothing."""
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url, service_workers="block") as chat,
+    ):
+        await chat.page.route("**/ui/config", lambda route: route.abort())
+        await chat.page.reload()
+        await chat.page.locator("#offline").wait_for()
+        assert not await chat.page.locator("#provider").is_visible()
+        await chat.page.unroute("**/ui/config")
+        await chat.page.reload()
+        await chat.page.locator("#provider").wait_for()
+        chat.complaints.clear()
+
+
 async def test_worker_keeps_the_pages_files_alone(browser: Browser, tmp_path: Path) -> None:
     """Nothing that the gateway answers, and one version of the files."""
     async with (

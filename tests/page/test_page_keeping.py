@@ -128,6 +128,32 @@ async def test_all_are_deleted_and_restored(browser: Browser, tmp_path: Path) ->
         await chat.last_answer.get_by_text("First words").wait_for()
 
 
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844), (320, 256)], ids=str)
+async def test_way_back_covers_nothing_that_is_written(
+    browser: Browser, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    """For as long as a conversation can be restored, the next question can be written and sent."""
+    window = {"viewport": {"width": size[0], "height": size[1]}}
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url, **window) as chat,
+    ):
+        gateway.gpt.enqueue(*answer("First words"))
+        await chat.ask_and_wait("One?")
+        if not await chat.page.locator("#show-settings").is_visible():
+            await chat.page.click("#menu")
+        await chat.page.click("#show-settings")
+        await chat.page.click("#delete-all")
+        await chat.page.get_by_role("dialog").get_by_role("button", name="Delete all").click()
+        toast = await chat.page.locator(".toast").bounding_box()
+        form = await chat.page.locator("#ask").bounding_box()
+        assert toast
+        assert form
+        assert toast["y"] + toast["height"] <= form["y"]
+        assert toast["x"] >= 0
+        assert toast["x"] + toast["width"] <= size[0]
+
+
 async def test_everything_is_exported_and_imported(browser: Browser, tmp_path: Path) -> None:
     """With versions, images, PDFs, instructions and pins; what is there already is not there twice."""
     image = {"name": "dot.png", "mimeType": "image/png", "buffer": base64.b64decode(PIXEL)}

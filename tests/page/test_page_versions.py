@@ -144,6 +144,26 @@ async def test_same_question_is_asked_of_another_provider(browser: Browser, tmp_
         assert await chat.last_answer.locator(".versions .position").inner_text() == "1/2"
 
 
+async def test_compared_answers_look_as_in_the_conversation(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Their words have the same size and colour: they are what is to be read."""
+    look = "(text) => [getComputedStyle(text).fontSize, getComputedStyle(text).color]"
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        for words in ("Heads", "Tails"):
+            gateway.gpt.enqueue(*answer(words))
+        await chat.ask_and_wait("Which?")
+        await chat.last_answer.get_by_label("Ask again", exact=True).click()
+        text = chat.page.locator("#thread .markdown p")
+        await text.get_by_text("Tails").wait_for()
+        await chat.last_answer.get_by_role("button", name="Compare").click()
+        compared = chat.page.locator(".compared .markdown p", has_text="Tails")
+        assert await compared.evaluate(look) == await text.evaluate(look)
+
+
 @pytest.mark.parametrize("ending", ["stopped", "length", "cut"])
 async def test_answer_that_is_not_whole_goes_on(
     browser: Browser, tmp_path: Path, ending: str
