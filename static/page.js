@@ -96,6 +96,7 @@ async function follow(over) {
   picker.remember();
   thread.follow();
   const answer = await over;
+  if (!answer) return; // it was asked for twice
   picker.refresh();
   if (answer.state === "whole" && isNamedByModel()) (await loadNaming()).nameConversation(library, id);
   if (answer.error?.code === "unauthorized" && id === desk.id) await askForKey(desk.turns.find(isOf(answer)));
@@ -236,7 +237,7 @@ async function instruct(id) {
 
 async function openSettings() {
   const settings = await import("./view/settings.js");
-  settings.openSettings({ keeping, isBusy: () => chats.isReceiving, onFacts: () => thread.redraw() });
+  settings.openSettings({ keeping, isBusy: () => chats.isReceiving(), onFacts: () => thread.redraw() });
 }
 
 // --- start -------------------------------------------------------------------------------------------

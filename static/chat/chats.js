@@ -41,9 +41,9 @@ export class Chats {
     return this.#here.has(id) || this.#elsewhere.has(id);
   }
 
-  /** Whether this tab is receiving an answer. */
-  get isReceiving() {
-    return this.#here.size > 0;
+  /** Whether this tab is receiving an answer, to this conversation if one is named. */
+  isReceiving(id = null) {
+    return id ? this.#here.has(id) : this.#here.size > 0;
   }
 
   /** Whether a tab of this browser is receiving the answer. */

@@ -81,10 +81,13 @@ export class Desk {
     return this.#answer(question.id, { provider });
   }
 
+  // The following resolve to null for the second of two clicks: the first has asked already when it comes to it.
+
   /** Puts a question another way, which stops an answer that is coming. */
   async edit(turn, provider, { text, images }) {
     const { id } = this;
     await this.#chats.stop(id);
+    if (this.#chats.isReceiving(id)) return null;
     const question = { id: makeId(), text, images, at: Date.now() };
     this.#library.change(id, (conversation) => editQuestion(conversation, turn.id, question));
     return this.#answer(question.id, { provider }, id);
@@ -94,6 +97,7 @@ export class Desk {
   async again(turn, provider) {
     const { id } = this;
     await this.#chats.stop(id);
+    if (this.#chats.isReceiving(id)) return null;
     return this.#answer(turn.id, { provider }, id);
   }
 
@@ -101,6 +105,7 @@ export class Desk {
   async goOn(turn, provider) {
     const { id } = this;
     await this.#chats.stop(id);
+    if (this.#chats.isReceiving(id)) return null;
     return this.#answer(turn.id, { provider, continued: turn.answer }, id);
   }
 

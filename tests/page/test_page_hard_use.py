@@ -60,6 +60,40 @@ async def test_double_click_on_send_sends_once(browser: Browser, tmp_path: Path)
         assert await chat.status() == "The answer is complete"
 
 
+TWICE = {
+    "ask again": ".again",
+    "try again": ".retry",
+    "continue": ".problem button",
+    "edit": "form.edit .primary",
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+async def test_second_click_asks_nothing_more(browser: Browser, tmp_path: Path, name: str) -> None:
+    """However quick it is: a second answer would come unseen, where nothing can stop it."""
+    click_twice = "(selector) => { const button = document.querySelector(selector); button.click(); button.click(); }"
+    async with (
+        scripted_gateway(tmp_path) as gateway,
+        chat_page(browser, gateway.running.url) as chat,
+    ):
+        gateway.gpt.enqueue(*(answer("Once") if name == "ask again" else ([Text("Once")], silence)))
+        await chat.ask("A story?")
+        await chat.last_answer.get_by_text("Once").wait_for()
+        if name == "edit":
+            await chat.page.locator("article.question").hover()
+            await chat.page.get_by_role("button", name="Edit question").click()
+        elif name != "ask again":
+            await chat.page.locator("#stop:enabled").click()
+        await chat.page.locator(TWICE[name]).first.wait_for()
+        for words in (" twice", " thrice"):
+            gateway.gpt.enqueue([Text(words)], silence)
+        await chat.page.evaluate(click_twice, TWICE[name])
+        await chat.last_answer.get_by_text("twice").wait_for()
+        await chat.page.locator("#stop:enabled").click()
+        await chat.last_answer.get_by_text("Stopped.").wait_for()
+        assert len(gateway.gpt.history) == 2
+
+
 async def test_escape_elsewhere_stops_no_answer(browser: Browser, tmp_path: Path) -> None:
     """In the search box, in a question that is being edited, in a dialog, it is for these alone."""
     async with (
