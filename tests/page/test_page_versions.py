@@ -229,7 +229,7 @@ async def test_instructions_come_first(browser: Browser, tmp_path: Path) -> None
         await dialog.get_by_role("button", name="Keep for other chats").click()
         await dialog.get_by_role("button", name="Brief", exact=True).wait_for()
         await dialog.get_by_role("button", name="Save").click()
-        assert await chat.page.locator("#instructions").get_attribute("aria-pressed") == "true"
+        await chat.page.locator('#instructions[aria-pressed="true"]').wait_for()
         await chat.ask_and_wait("How?")
         assert gateway.gpt.history[-1].prompt.system == "Be brief."
         await chat.reload()
