@@ -59,6 +59,10 @@ def calls(arguments: bytes, number: int) -> bytes:
     return json.dumps({"messages": messages}).encode()
 
 
+def file(data: bytes) -> bytes:
+    return saying(b'[{"type":"file","media_type":"application/pdf","data":"%b"}]' % data)
+
+
 def image(data: bytes) -> bytes:
     return saying(b'[{"type":"image","media_type":"image/png","data":"%b"}]' % data)
 
@@ -134,6 +138,8 @@ SHAPES: dict[str, tuple[Callable[[], bytes], str | None]] = {
         ),
         "invalid_request",
     ),
+    "a file": (lambda: file(b"JVBERi0x" + b"A" * 6_989_992), None),
+    "no file": (lambda: file(b"A" * 6_990_000), "invalid_request"),
     "no image": (lambda: image(b"A" * 6_989_999 + b"!"), "invalid_request"),
     "arguments as text": (lambda: calls(b"[%b]" % fill(b"0", 199_000), 41), "invalid_request"),
     "no UTF-8 at the end": (lambda: beside(b'"%b\xff"' % (b"a" * SIZE)), "invalid_json"),

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from configuration import GatewayKey
 from models import (
+    File,
     GatewayError,
     Image,
     JsonSchema,
@@ -203,6 +204,19 @@ async def test_image_goes_to_the_model(
     await ask(client, messages=[{"role": "user", "content": content}])
     (turn,) = gateway.gpt.history[0].prompt.turns
     assert turn.parts == (Image("image/png", PNG), Text("What is this?"))
+
+
+@WAYS
+async def test_pdf_goes_to_the_model(
+    gateway: ScriptedGateway, client: anthropic.AsyncAnthropic, ask: Any
+) -> None:
+    """With its title as its name."""
+    gateway.gpt.enqueue(*answer("A report."))
+    source = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0x"}
+    document = {"type": "document", "source": source, "title": "a.pdf"}
+    await ask(client, messages=[{"role": "user", "content": [document]}])
+    (turn,) = gateway.gpt.history[0].prompt.turns
+    assert turn.parts == (File("application/pdf", "JVBERi0x", "a.pdf"),)
 
 
 async def test_parsed_answer_fits_the_clients_type(

@@ -13,6 +13,7 @@ from openai import AsyncOpenAI
 from pydantic import BaseModel
 
 from models import (
+    File,
     GatewayError,
     Image,
     JsonSchema,
@@ -195,6 +196,16 @@ async def test_image_reaches_the_provider(world: World) -> None:
     await world.chat.create(model="gpt", messages=cast("Any", [{"role": "user", "content": parts}]))
     (asked,) = world.gpt.history
     assert asked.prompt.turns[0].parts == (Text("What is this?"), Image("image/png", "aGk="))
+
+
+async def test_pdf_reaches_the_provider(world: World) -> None:
+    world.gpt.enqueue(*answer("A report"))
+    data = "data:application/pdf;base64,JVBERi0x"
+    part = {"type": "file", "file": {"file_data": data, "filename": "a.pdf"}}
+    said = [{"role": "user", "content": [part]}]
+    await world.chat.create(model="gpt", messages=cast("Any", said))
+    (asked,) = world.gpt.history
+    assert asked.prompt.turns[0].parts == (File("application/pdf", "JVBERi0x", "a.pdf"),)
 
 
 async def test_refusal_is_read_by_every_way_of_the_sdk(world: World) -> None:

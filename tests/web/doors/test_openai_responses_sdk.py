@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from models import (
+    File,
     GatewayError,
     Image,
     JsonSchema,
@@ -247,6 +248,16 @@ async def test_image_reaches_the_model(world: World) -> None:
     await ask_whole(world, input=[{"role": "user", "content": [text, part]}])
     (asked,) = world.gateway.gpt.history
     assert asked.prompt.turns[0].parts == (Text("What is it?"), Image("image/png", "aGk="))
+
+
+async def test_pdf_reaches_the_model(world: World) -> None:
+    """With its name."""
+    world.gateway.gpt.enqueue(*answer("A report."))
+    data = "data:application/pdf;base64,JVBERi0x"
+    part = {"type": "input_file", "filename": "a.pdf", "file_data": data}
+    await ask_whole(world, input=[{"role": "user", "content": [part]}])
+    (asked,) = world.gateway.gpt.history
+    assert asked.prompt.turns[0].parts == (File("application/pdf", "JVBERi0x", "a.pdf"),)
 
 
 @WAYS
