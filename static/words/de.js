@@ -182,7 +182,7 @@ export default {
   "problem.too_long": "Diese Unterhaltung ist für {provider} zu lang geworden.",
   "problem.filtered": "{provider} beantwortet diese Frage nicht: der Inhaltsfilter hat sie gesperrt.",
   "problem.rejected": "{provider} hat diese Frage nicht angenommen.",
-  "problem.unsupported": "{provider} kann nicht, was diese Frage braucht, etwa Bilder ansehen.",
+  "problem.unsupported": "{provider} kann nicht, was diese Frage braucht, etwa Bilder oder PDFs lesen.",
   "problem.limit": "Diese Frage überschreitet eine Grenze des Gateways.",
   "problem.key": "Das Gateway braucht einen Schlüssel, um zu antworten.",
   "problem.address": "Das Gateway nimmt von dieser Adresse keine Fragen an.",

@@ -182,7 +182,7 @@ export default {
   "problem.too_long": "This conversation has become too long for {provider}.",
   "problem.filtered": "{provider} does not answer this question: its content filter blocked it.",
   "problem.rejected": "{provider} did not accept this question.",
-  "problem.unsupported": "{provider} cannot do what this question needs, such as reading its pictures.",
+  "problem.unsupported": "{provider} cannot do what this question needs, such as reading its pictures or PDFs.",
   "problem.limit": "This question is over one of the gateway's limits.",
   "problem.key": "The gateway needs a key to answer.",
   "problem.address": "The gateway does not accept questions from this address.",
