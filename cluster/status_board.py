@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping
 
 import msgspec
 
-_KEPT_PROBLEMS = 100
+_KEPT_PROBLEMS = 50
 
 
 class ModelStatus(msgspec.Struct, frozen=True, array_like=True):

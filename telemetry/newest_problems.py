@@ -1,4 +1,4 @@
-"""The newest warnings and errors of the log files, without what only the files may have.
+"""The newest warnings and errors, of the log files or kept in memory, without what may be private.
 
 A line there can quote a vendor's answer in its context. Only codes, names and ids are taken of it,
 and the messages of the gateway's own lines, which are constants.

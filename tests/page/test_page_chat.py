@@ -378,7 +378,7 @@ async def test_images_are_attached(browser: Browser, tmp_path: Path) -> None:
             await chat.page.get_by_alt_text(f"{kind}.png").wait_for()
         await chat.page.get_by_label("Remove dot.png").click()
         note = await chat.page.locator("#ask-note").inner_text()
-        assert note.startswith("Not attached: note.zip. Images and text")
+        assert note.startswith("Not attached: note.zip. Images, PDFs")
         await chat.ask_and_wait("What is it?")
         parts = gateway.gpt.history[0].prompt.turns[0].parts
         assert [type(part) for part in parts] == [Image, Image, Text]
