@@ -18,6 +18,7 @@ import pytest_asyncio
 import uvloop
 
 import tests.fuzzing  # noqa: F401 - it sets the number of examples
+from settings.file_access import access_warnings
 from simulator import Demo
 from tests.clients.page_browser import open_browser
 
@@ -124,6 +125,14 @@ async def browser() -> AsyncIterator[Browser]:
 def quick_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Demo answers of this process come at once, not at a reader's pace."""
     monkeypatch.setattr("simulator.server.Demo", partial(Demo, pace=0, first=0))
+
+
+@pytest.fixture
+def closed_folder(tmp_path: Path) -> Path:
+    """A test's folder for what other users must not change; skipped below one where they can replace it."""
+    for warning in access_warnings("TMPDIR", tmp_path / "absent"):
+        pytest.skip(warning)
+    return tmp_path
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ def test_wrong_configuration_is_reported_as_at_a_start(
     assert "PRICES_FILE" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("closed_folder")
 def test_files_that_others_can_change_are_warnings(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,6 +80,7 @@ def test_list_does_not_say_never_without_log_files(
     assert run(capsys, "list")[1].endswith("; last used unknown, without log files\n")
 
 
+@pytest.mark.usefixtures("closed_folder")
 def test_check_finds_what_is_wrong(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """Of KEYS_FILE, or of another file before it is put there."""
     file, other = folder / "keys.toml", folder / "next.toml"
@@ -93,6 +94,7 @@ def test_check_finds_what_is_wrong(capsys: pytest.CaptureFixture[str], folder: P
     assert f"{other}: line 1: keys.phone: " in err
 
 
+@pytest.mark.usefixtures("closed_folder")
 def test_new_admin_key_is_for_no_chats(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """Its lines are a file as they are, which `list` and `check` show; it has no entry for .env."""
     status, out, _ = run(capsys, "new", "root", "--admin")

@@ -64,7 +64,7 @@ async def two_workers(folder: Path) -> AsyncIterator[tuple[Served, Simulator, ht
     file = folder / "keys.toml"
     file.write_text(
         f'[keys.root]\nsha256 = "{ROOT_SHA}"\nadmin = true\ndoors = []\n'
-        f'[keys.phone]\nsha256 = "{PHONE_SHA}"\nrequests_per_minute = 1000\ntokens_per_day = 1_000_000\n'
+        f'[keys.phone]\nsha256 = "{PHONE_SHA}"\ntokens_per_month = 1_000_000\n'
     )
     file.chmod(0o600)
     async with (
@@ -82,8 +82,15 @@ def phone_in(status: dict[str, Any]) -> dict[str, Any]:
     return dict(phone)
 
 
-def used_by_phone(status: dict[str, Any]) -> dict[str, int]:
-    return {limit["name"]: limit["used"] for limit in phone_in(status)["limits"]}
+def tokens_of_phone(status: dict[str, Any]) -> int:
+    (limit,) = phone_in(status)["limits"]
+    assert limit["name"] == "tokens_per_month"
+    return int(limit["used"])
+
+
+def count_tokens(response: httpx.Response) -> int:
+    usage = response.json()["usage"]
+    return int(usage["input_tokens"] + usage["output_tokens"])
 
 
 async def test_use_of_keys_is_that_of_all_workers(tmp_path: Path) -> None:
@@ -92,12 +99,10 @@ async def test_use_of_keys_is_that_of_all_workers(tmp_path: Path) -> None:
         asked = [
             client.post("/chat/groq", json=BODY, headers=headers_of(PHONE)) for _ in range(CHATS)
         ]
-        usages = [(await one).json()["usage"] for one in asyncio.as_completed(asked)]
-        tokens = sum(usage["input_tokens"] + usage["output_tokens"] for usage in usages)
-        used = {"requests_per_minute": CHATS, "tokens_per_day": tokens}
+        tokens = sum([count_tokens(await one) for one in asyncio.as_completed(asked)])
 
         def is_whole(status: dict[str, Any]) -> bool:
-            is_used = used_by_phone(status) == used and phone_in(status)["last_used"]
+            is_used = tokens_of_phone(status) == tokens and phone_in(status)["last_used"]
             return bool(is_used) and len(status["workers"]) == 2
 
         for _ in range(4):
@@ -108,12 +113,15 @@ async def test_use_of_keys_is_that_of_all_workers(tmp_path: Path) -> None:
 async def test_failure_in_one_worker_is_shown_by_each(tmp_path: Path) -> None:
     """With its id; and a worker that has died is gone, while what its clients have used stays."""
     async with two_workers(tmp_path) as (gateway, simulator, client):
+        answered = await client.post("/chat/groq", json=BODY, headers=headers_of(PHONE))
+        tokens = count_tokens(answered)
         simulator.behaviours[MODEL] = Error(401)
         headers = headers_of(PHONE) | {"X-Request-ID": "r-failed"}
         assert (await client.post("/chat/groq", json=BODY, headers=headers)).status_code == 502
 
         def has_failure(status: dict[str, Any]) -> bool:
-            return "r-failed" in {each.get("request_id") for each in status["problems"]}
+            ids = {each.get("request_id") for each in status["problems"]}
+            return "r-failed" in ids and tokens_of_phone(status) == tokens
 
         for _ in range(4):
             await status_with(client, has_failure)
@@ -125,5 +133,5 @@ async def test_failure_in_one_worker_is_shown_by_each(tmp_path: Path) -> None:
             return len(now) == 2 and lost not in now
 
         status = await status_with(client, has_successor)
-        assert used_by_phone(status)["requests_per_minute"] == 1
+        assert tokens_of_phone(status) == tokens > 0
         assert "a worker has died" in str(status["problems"])

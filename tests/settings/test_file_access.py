@@ -31,35 +31,37 @@ def warnings_of(file: Path, *, is_private: bool = True) -> list[str]:
     [(0o600, None), (0o640, None), (0o400, None), (0o644, "read"), (0o646, "write")],
 )
 def test_private_file_is_for_its_owner_and_group(
-    tmp_path: Path, mode: int, word: str | None
+    closed_folder: Path, mode: int, word: str | None
 ) -> None:
     """One warning at most, with what to do."""
-    file = make_file(tmp_path, mode)
+    file = make_file(closed_folder, mode)
     expected = (
         [f"KEYS_FILE: every user of this machine can {word} {file}: chmod 640"] if word else []
     )
     assert warnings_of(file) == expected
 
 
-def test_other_files_may_be_read_but_not_written(tmp_path: Path) -> None:
+def test_other_files_may_be_read_but_not_written(closed_folder: Path) -> None:
     """Prices are no secret."""
-    assert warnings_of(make_file(tmp_path, 0o644), is_private=False) == []
-    assert "write" in warnings_of(make_file(tmp_path, 0o646), is_private=False)[0]
+    assert warnings_of(make_file(closed_folder, 0o644), is_private=False) == []
+    assert "write" in warnings_of(make_file(closed_folder, 0o646), is_private=False)[0]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another group")
-def test_group_that_is_not_the_owners_alone_is_named(tmp_path: Path) -> None:
+def test_group_that_is_not_the_owners_alone_is_named(closed_folder: Path) -> None:
     """A group of the owner's name without other members, which many systems make, is no other user."""
-    file = make_file(tmp_path, 0o660)
+    file = make_file(closed_folder, 0o660)
     assert warnings_of(file) == []
     os.chown(file, -1, OTHER_GROUP)
     assert warnings_of(file) == [f"KEYS_FILE: the group {OTHER_GROUP} can write {file}: chmod 640"]
 
 
 @pytest.mark.parametrize("depth", [0, 1])
-def test_folder_in_which_others_can_replace_the_file_is_named(tmp_path: Path, depth: int) -> None:
+def test_folder_in_which_others_can_replace_the_file_is_named(
+    closed_folder: Path, depth: int
+) -> None:
     """Its own, or one above. Not if the sticky bit keeps them from it, as in /tmp."""
-    folder = tmp_path / "outer" / "inner"
+    folder = closed_folder / "outer" / "inner"
     folder.mkdir(parents=True)
     file = make_file(folder)
     opened = (folder, folder.parent)[depth]
@@ -70,21 +72,21 @@ def test_folder_in_which_others_can_replace_the_file_is_named(tmp_path: Path, de
     assert warnings_of(file) == []
 
 
-def test_file_that_is_not_there_yet_has_a_folder(tmp_path: Path) -> None:
+def test_file_that_is_not_there_yet_has_a_folder(closed_folder: Path) -> None:
     """As LIMITS_FILE at the first start."""
-    folder = tmp_path / "limits"
+    folder = closed_folder / "limits"
     folder.mkdir()
     assert warnings_of(folder / "limits.json") == []
     folder.chmod(0o777)
     assert len(warnings_of(folder / "limits.json")) == 1
 
 
-def test_link_is_followed(tmp_path: Path) -> None:
+def test_link_is_followed(closed_folder: Path) -> None:
     """Who can write what it leads to can change it, too."""
-    folder = tmp_path / "elsewhere"
+    folder = closed_folder / "elsewhere"
     folder.mkdir(mode=0o777)
     folder.chmod(0o777)
-    link = tmp_path / "link.toml"
+    link = closed_folder / "link.toml"
     link.symlink_to(make_file(folder))
     (warning,) = warnings_of(link)
     assert str(folder) in warning
