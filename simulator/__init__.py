@@ -16,9 +16,8 @@ from simulator.behaviours import (
     Replay,
     Scripted,
     Silence,
-    random_cuts,
 )
-from simulator.plan import Ending, Plan, Step
+from simulator.plan import Ending, Plan, Step, random_cuts
 from simulator.server import SIMULATED_KEY, Call, Simulator
 from simulator.wires import WIRES, ResponsesWire, Thought, ToolCall, Wire
 

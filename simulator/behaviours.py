@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import random
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +22,7 @@ from simulator.plan import (
     Stamped,
     Step,
     chunk,
+    cut,
     head,
     stream,
     whole,
@@ -100,7 +101,10 @@ class Paced:
     stamped: bool = False
 
     def plan(self, wire: Wire) -> Plan:
-        return Plan(self._steps(wire), "end", self.count)
+        if wire.is_streamed:
+            return Plan(self._steps(wire), "end", self.count)
+        texts = tuple(f" {number % 1000:03d}" for number in range(self.count))
+        return Scripted(texts, 1 / self.rate, first=1 / self.rate).plan(wire)
 
     def _steps(self, wire: Wire) -> Iterator[Step]:
         yield from stream(wire.headers, [Step(0, wire.opening())], b"", "hang").steps
@@ -131,6 +135,8 @@ class Burst:
     count: int
 
     def plan(self, wire: Wire) -> Plan:
+        if not wire.is_streamed:
+            return Paced(self.count, math.inf).plan(wire)
         start, *_ = stream(wire.headers, (), b"", "hang").steps
         first = chunk(wire.opening() + wire.piece(" 000"))
         more = itertools.cycle(_paced_steps(type(wire), wire.model, 1.0, False))
@@ -163,7 +169,7 @@ class Replay:
 
     def plan(self, wire: Wire) -> Plan:
         headers = {**wire.headers, **self.headers}
-        *segments, last = _cut(self.stream, self.cuts)
+        *segments, last = cut(self.stream, self.cuts)
         if self.chunked:
             return stream(
                 headers, [Step(self.pace, segment) for segment in segments], last, self.then
@@ -171,20 +177,6 @@ class Replay:
         steps = [Step(0, head(200, {**headers, "connection": "close"}))]
         steps += [Step(self.pace, segment) for segment in (*segments, last)]
         return Plan(steps, "close" if self.then == "end" else self.then)
-
-
-def _cut(data: bytes, cuts: tuple[int, ...] | int | None) -> list[bytes]:
-    if isinstance(cuts, int):
-        cuts = tuple(range(cuts, len(data), cuts))
-    offsets = (0, *sorted(cuts or ()), len(data))
-    return [data[start:end] for start, end in itertools.pairwise(offsets)]
-
-
-def random_cuts(length: int, seed: int, count: int) -> tuple[int, ...]:
-    """Up to `count` random offsets to cut a stream at, the same for the same seed."""
-    return tuple(
-        sorted(random.Random(seed).sample(range(1, length), min(count, max(length - 1, 0))))
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +259,7 @@ class Raw:
     pace: float = 0
 
     def plan(self, wire: Wire) -> Plan:
-        return Plan([Step(self.pace, segment) for segment in _cut(self.data, self.cuts)], self.then)
+        return Plan([Step(self.pace, segment) for segment in cut(self.data, self.cuts)], self.then)
 
 
 _NAMED: dict[str, Behaviour] = {

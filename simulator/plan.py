@@ -5,7 +5,9 @@ Knows HTTP framing, but no vendor.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal, NamedTuple
@@ -45,11 +47,15 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An answer as a sequence of writes, its ending, and its number of output tokens."""
+    """An answer as a sequence of writes, its ending, and its number of output tokens.
+
+    `events` are those of a stream, without the framing of HTTP.
+    """
 
     steps: Iterable[Step]
     then: Ending = "end"
     tokens: int = 0
+    events: Iterable[Step] | None = None
 
 
 def head(status: int, headers: Mapping[str, str]) -> bytes:
@@ -81,7 +87,41 @@ def stream(
 
     `last` and the final chunk share one write.
     """
-    return Plan(_chunked(headers, events, last, then), then, tokens)
+    return Plan(
+        _chunked(headers, events, last, then),
+        then,
+        tokens,
+        itertools.chain(events, [Step(0, last)]),
+    )
+
+
+def joined(
+    plan: Plan, headers: Mapping[str, str], join: Callable[[bytes], tuple[bytes, bool]]
+) -> Plan:
+    """The plan with its stream in one body, at the time at which the stream would end.
+
+    `join` makes the body of the events, and says whether it is whole: only then is it sent
+    completely whatever the ending.
+    """
+    if plan.events is None:
+        return plan
+    return Plan(_joined(plan.events, plan.then, headers, join), plan.then, plan.tokens)
+
+
+def _joined(
+    events: Iterable[Step],
+    then: Ending,
+    headers: Mapping[str, str],
+    join: Callable[[bytes], tuple[bytes, bool]],
+) -> Iterator[Step]:
+    texts = []
+    for delay, data in events:
+        texts.append(data)
+        if delay:
+            yield Step(delay, b"")
+    received = b"".join(texts)
+    body, is_whole = join(received) if received else (b"", False)
+    yield from _chunked(headers, (), body, "end" if is_whole else then)
 
 
 def _chunked(
@@ -97,3 +137,18 @@ def _chunked(
     ending = (chunk(last) if last else b"") + (LAST_CHUNK if then in ("end", "close") else b"")
     if ending:
         yield Step(waited, ending)
+
+
+def cut(data: bytes, cuts: tuple[int, ...] | int | None) -> list[bytes]:
+    """Cut a stream at these offsets, or into segments of this size."""
+    if isinstance(cuts, int):
+        cuts = tuple(range(cuts, len(data), cuts))
+    offsets = (0, *sorted(cuts or ()), len(data))
+    return [data[start:end] for start, end in itertools.pairwise(offsets)]
+
+
+def random_cuts(length: int, seed: int, count: int) -> tuple[int, ...]:
+    """Up to `count` random offsets to cut a stream at, the same for the same seed."""
+    return tuple(
+        sorted(random.Random(seed).sample(range(1, length), min(count, max(length - 1, 0))))
+    )

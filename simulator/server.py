@@ -17,8 +17,9 @@ import msgspec
 from simulator.behaviours import Behaviour, Demo, named_behaviour
 from simulator.connection import Connection, Request
 from simulator.faults import UNREAD_BODY, fault_behaviour
-from simulator.plan import Plan, whole
+from simulator.plan import Plan, joined, whole
 from simulator.wires import SERVED_WIRES, WIRES, Wire
+from simulator.wires.chat_completion import join_chunks
 
 # for all vendors; logs redact keys, so this must not be an ordinary word
 SIMULATED_KEY = "simulated-key-b7e2f04c91d6"
@@ -260,7 +261,8 @@ class Simulator:
         if behaviour is None and card is not None:
             return whole(200, _JSON, msgspec.json.encode(card))
         named = behaviour or fault_behaviour(model) or named_behaviour(model)
-        return (named or self._default).plan(wire)
+        plan = (named or self._default).plan(wire)
+        return plan if wire.is_streamed else joined(plan, {**wire.headers, **_JSON}, join_chunks)
 
 
 def _refuse(status: int, why: str) -> Plan:

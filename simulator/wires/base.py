@@ -81,6 +81,11 @@ class Wire(ABC):
         self.calls = 0  # in the answer so far
 
     @property
+    def is_streamed(self) -> bool:
+        """Whether the answer is a stream. The gateway asks for nothing else in most formats."""
+        return True
+
+    @property
     def headers(self) -> dict[str, str]:
         """The headers of a streamed answer that clients use."""
         return {

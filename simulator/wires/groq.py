@@ -44,8 +44,10 @@ class GroqWire(OpenAIWire):
 
     def finish(self) -> bytes:
         usage = self.usage()
-        reason, request = self.finish_reason, {"id": self._request_id, "usage": usage}
-        last = self.chunk({}, reason, x_groq=request, usage=usage)
+        reason, request = self.finish_reason, {"id": self._request_id}
+        if not self.is_streamed:
+            return self.chunk({}, reason, x_groq=request, usage=usage, service_tier="on_demand")
+        last = self.chunk({}, reason, x_groq={**request, "usage": usage}, usage=usage)
         if self.wants_usage:
             last += self.event({"choices": [], "usage": usage, "service_tier": "on_demand"})
         return last

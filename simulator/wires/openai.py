@@ -39,6 +39,10 @@ class OpenAIWire(Wire):
     mark = b"data: [DONE]\n\n"
     fingerprint: ClassVar[str] = "fp_simulated"
 
+    @property
+    def is_streamed(self) -> bool:
+        return self.body.get("stream") is True
+
     def read_turn(self, turn: dict[str, Any]) -> Turn:
         role, content = str(turn.get("role")), turn.get("content") or ()
         parts = [{"text": content}] if isinstance(content, str) else content
@@ -109,7 +113,7 @@ class OpenAIWire(Wire):
 
     def finish(self) -> bytes:
         last = self.chunk({}, self.finish_reason)
-        if self.wants_usage:
+        if self.wants_usage or not self.is_streamed:
             last += self.event({"choices": [], "usage": self.usage()})
         return last
 

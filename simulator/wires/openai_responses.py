@@ -36,6 +36,10 @@ class ResponsesWire(OpenAIWire):
         self._open: str | None = None  # the type of the item that is not
         self._texts: list[str] = []  # of the open item
 
+    @property
+    def is_streamed(self) -> bool:
+        return True
+
     def read_turn(self, turn: dict[str, Any]) -> Turn:
         match turn.get("type"):
             case "function_call":

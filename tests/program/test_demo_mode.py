@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import httpx
@@ -59,6 +60,23 @@ async def test_demo_answers_are_about_the_question(client: httpx.AsyncClient) ->
     assert question in join_text(deltas)
     assert any(event["delta"].get("reasoning") for event in deltas)
     assert start["model"] == DEFAULT
+
+
+async def test_demo_answers_by_a_schema_without_a_stream(tmp_path: Path) -> None:
+    """Groq has no stream for it: the demo's Groq gives one JSON body, whose text is one event."""
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    form = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
+    vendors = UNCONFIGURED | {"groq": ProviderOptions(model_default="openai/gpt-oss-120b")}
+    settings = make_settings(tmp_path, vendors=vendors, demo="auto")
+    question = [{"role": "user", "content": "Do you think that it rains in Rome?"}]
+    async with running_gateway(settings) as gateway, make_client(gateway.url, timeout=30) as client:
+        body = {"messages": question, "response_format": form}
+        response = await client.post("/chat/groq", json=body)
+    start, thought, delta, end, done = read_events(response.text)
+    assert json.loads(delta["delta"]["content"]) == {"city": "Rome"}
+    assert "simulated" in thought["delta"]["reasoning"]
+    assert (start["demo"], end["finish_reason"], done) == (True, "stop", "[DONE]")
+    assert end["usage"]["output_tokens"] > end["usage"]["reasoning_tokens"] > 0
 
 
 async def test_demo_asks_gpt_by_the_responses_api(client: httpx.AsyncClient) -> None:

@@ -250,7 +250,11 @@ def request_for(provider: str, model: str, *, keep_alive: bool = False) -> bytes
         "(?P<model>.+)", model
     )
     body = json.dumps(
-        {"model": model, wire.turns_key: [{"role": "user", wire.parts_key: [{"text": "Hi"}]}]}
+        {
+            "model": model,
+            "stream": True,
+            wire.turns_key: [{"role": "user", wire.parts_key: [{"text": "Hi"}]}],
+        }
     ).encode()
     kept = "keep-alive" if keep_alive else "close"
     head = f"POST {path} HTTP/1.1\r\nHost: simulator\r\nConnection: {kept}\r\nContent-Length: {len(body)}\r\n\r\n"
