@@ -15,7 +15,7 @@ from web.json_scan import over_limit
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 _BASE64_SLICE = 2**18
 _MAX_MEDIA_TYPE = 1_000  # characters, with parameters
-_MAX_NAME = 500  # characters of a file's name: what Anthropic allows for a title
+MAX_FILE_NAME = 500  # characters of a file's name: what Anthropic allows for a title
 _PDF_START = 4 * 342  # characters in base64 of 1,024 bytes, within which the mark is
 _NO_FETCHING = (
     "must be a data: URL in base64; no URL is fetched on a client's behalf, and no file is kept"
@@ -61,7 +61,7 @@ def read_file(media_type: Raw, data: Raw, name: str, place: str, limits: LimitOp
 
 def read_file_name(raw: Raw, place: str) -> str:
     """The name of a file; empty if it has none."""
-    return read_id(raw, place, _MAX_NAME) or ""
+    return read_id(raw, place, MAX_FILE_NAME) or ""
 
 
 def _image_limit(limits: LimitOptions) -> tuple[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from web.doors.media import MAX_FILE_NAME, PDF
 from web.doors.option_schemas import OPTION_SCHEMAS, option_properties
 
 _IGNORED_MODEL = {"description": "Accepted and ignored: the gateway chooses the model."}
@@ -29,7 +30,7 @@ def _object(description: str, required: list[str], **properties: Any) -> dict[st
     }
 
 
-_FILE_NAME = _TEXT | {"maxLength": 500}
+_FILE_NAME = _TEXT | {"maxLength": MAX_FILE_NAME}
 _PDF_URL = _TEXT | {"pattern": "^[Dd][Aa][Tt][Aa]:application/pdf[^,]*;[Bb][Aa][Ss][Ee]64,"}
 
 _PARTS = {
@@ -51,15 +52,19 @@ _PARTS = {
         image_url=_either(_DATA_URL, _object("", ["url"], url=_DATA_URL)),
     ),
     "FilePart": _object(
-        "A PDF: its bytes in base64, in two fields or in OpenAI's shape.",
-        ["type"],
+        "A PDF: its bytes in base64.",
+        ["type", "media_type", "data"],
         type={"const": "file"},
-        media_type={"const": "application/pdf"},
+        media_type={"const": PDF},
         data=_TEXT | {"minLength": 1, "description": "The file's bytes in base64."},
         name=_optional(_FILE_NAME),
-        file=_object(
-            "OpenAI's shape.", ["file_data"], file_data=_PDF_URL, filename=_optional(_FILE_NAME)
-        ),
+        file={"type": "null", "description": "Only a FileUrlPart has one."},
+    ),
+    "FileUrlPart": _object(
+        "A PDF in OpenAI's shape. No URL is ever fetched on a client's behalf.",
+        ["type", "file"],
+        type={"const": "file"},
+        file=_object("", ["file_data"], file_data=_PDF_URL, filename=_optional(_FILE_NAME)),
     ),
 }
 

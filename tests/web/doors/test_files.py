@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from starlette.datastructures import Headers
 
@@ -14,6 +15,7 @@ from configuration import Settings
 from models import Content, File, GatewayError, Text, ToolResult
 from web.doors.anthropic_body import decode_messages
 from web.doors.native import decode_chat
+from web.doors.native_schema import chat_schemas
 from web.doors.openai_chat_body import decode_chat as decode_openai
 from web.doors.openai_responses import OpenAIResponsesDoor
 from web.doors.ui_message import UiMessageDoor
@@ -201,6 +203,39 @@ def test_no_url_and_no_id_is_ever_fetched(read: Any, part: Part, place: str) -> 
     assert place in message
     assert "a.test" not in message
     assert "file-1" not in message
+
+
+AS_DESCRIBED: dict[str, tuple[Part, bool]] = {
+    "two fields": (native(DATA), True),
+    "OpenAI's shape": (openai(DATA), True),
+    "two fields without a name": (
+        {"type": "file", "media_type": PDF.media_type, "data": DATA},
+        True,
+    ),
+    "two fields and null": (native(DATA) | {"file": None}, True),
+    "both": (native(DATA) | openai(DATA), True),
+    "longest name": (openai(DATA, "x" * 500), True),
+    "neither": ({"type": "file"}, False),
+    "no data": ({"type": "file", "media_type": PDF.media_type}, False),
+    "no media type": ({"type": "file", "data": DATA}, False),
+    "another media type": (native(DATA, media_type="image/png"), False),
+    "empty shape of OpenAI": ({"type": "file", "file": {}}, False),
+    "two fields, and that": (native(DATA) | {"file": {}}, False),
+    "too long a name": (native(DATA, "x" * 501), False),
+}
+
+
+@pytest.mark.parametrize(("part", "is_valid"), AS_DESCRIBED.values(), ids=AS_DESCRIBED)
+def test_openapi_document_describes_the_files_that_are_read(part: Part, is_valid: bool) -> None:
+    """What it calls valid is read, and what it does not is refused."""
+    schemas = chat_schemas("#/$defs/{model}")
+    body = {"messages": [{"role": "user", "content": [part]}]}
+    validator = jsonschema_rs.validator_for({"$ref": "#/$defs/ChatRequest", "$defs": schemas})
+    assert validator.is_valid(body) == is_valid
+    if is_valid:
+        assert len(read_native(part)) == 1
+    else:
+        refuse(read_native, part)
 
 
 def test_result_of_a_tool_may_have_a_pdf() -> None:
