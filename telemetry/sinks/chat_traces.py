@@ -35,9 +35,10 @@ class ChatTraces(ChatSink):
 
     def attempt_began(self, attempt: AttemptOpening) -> None:
         """Have the request name its span; one to another provider after it does not."""
-        is_joined = attempt.provider in self._joined
-        header = self._traces.traceparent(attempt.chat, attempt.number) if is_joined else None
-        vendor_traceparent_context.set(header)
+        vendor_traceparent_context.set(None)  # if this fails, the one before is not sent again
+        if attempt.provider in self._joined:
+            header = self._traces.traceparent(attempt.chat, attempt.number)
+            vendor_traceparent_context.set(header)
 
     def attempt_ended(self, attempt: AttemptRecord) -> None:
         """Trace a request to a vendor."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import closing
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +13,10 @@ from pydantic import SecretStr
 
 from configuration import VALID_PROVIDERS, ConfigurationError, ProviderOptions, load_settings
 from simulator import Demo, Error, Simulator
+from telemetry.chat_record import AttemptOpening, ChatOpening
+from telemetry.sinks.chat_traces import ChatTraces
+from telemetry.span import vendor_traceparent_context
+from telemetry.traces import Traces
 from tests.clients.plain_http import make_client
 from tests.gateways.loopback import make_settings, running_gateway
 from tests.telemetry.otlp_collector import collecting
@@ -114,6 +120,35 @@ async def test_fallback_provider_that_is_not_named_is_not_sent_it(tmp_path: Path
                 assert response.status_code == 200
             sent = {call.provider: "traceparent" in call.headers for call in simulator.calls}
     assert sent == {"groq": True, "claude": False}
+
+
+def test_header_of_the_request_before_is_not_sent_again() -> None:
+    """Even if no header can be made of the next one's id: whatever a sink raises, the chat goes on."""
+    context = copy_context()
+    with collecting() as collector, closing(Traces(collector.url, "chat", "1")) as traces:
+        sink = ChatTraces(traces, ("groq",))
+        context.run(sink.attempt_began, make_opening("groq-1"))
+        assert context[vendor_traceparent_context] == traces.traceparent(
+            make_opening("groq-1").chat, 1
+        )
+        with pytest.raises(UnicodeEncodeError):
+            context.run(sink.attempt_began, make_opening("groq-\ud800"))
+    assert context[vendor_traceparent_context] is None
+
+
+def make_opening(chat: str) -> AttemptOpening:
+    """The opening of a chat's first request."""
+    opening = ChatOpening(
+        id=chat,
+        conversation_id="c-1",
+        request_id="r-1",
+        door="native",
+        client=None,
+        address=None,
+        asked_provider="groq",
+        messages=1,
+    )
+    return AttemptOpening(chat=opening, number=1, provider="groq", model="luna")
 
 
 def test_without_traces_there_is_none_to_pass_on() -> None:
