@@ -194,8 +194,8 @@ class Prompt(NamedTuple):
     Adjacent turns have different roles, and no turn is empty. The results of the calls of a turn
     are the first parts of the next one, in the order of the calls: one for each call. `is_plain`
     says that all parts are texts, images and files. `left_out` names parameters that are not sent.
-    A request is made in a thread of a prompt that `is_large`. `conversation` is the client's own id
-    of its conversation, which no vendor is sent.
+    A request is made in a thread of a prompt that `is_large`. `conversation_id` is the client's
+    own, which no vendor is sent.
     """
 
     system: str
@@ -204,7 +204,7 @@ class Prompt(NamedTuple):
     is_plain: bool = True
     left_out: frozenset[str] = frozenset()
     is_large: bool = False
-    conversation: str | None = None
+    conversation_id: str | None = None
 
 
 # --- what flows back: providers yield batches (lists) of these -----------------------------------

@@ -81,8 +81,9 @@ def build_prompt(chat: Chat, system_prompt: str | None) -> Prompt:
         turns = _pair_calls(turns)
     generic = GENERIC_SYSTEM_PROMPT if chat.has_generic_prompt else ""
     system = combine_system(generic if system_prompt is None else system_prompt, chat.system)
-    conversation = chat.conversation_id
-    return Prompt(system, tuple(turns), chat.options, is_plain, conversation=conversation)
+    return Prompt(
+        system, tuple(turns), chat.options, is_plain, conversation_id=chat.conversation_id
+    )
 
 
 def combine_system(first: str, texts: Iterable[str]) -> str:

@@ -53,7 +53,7 @@ class Verdict(msgspec.Struct, frozen=True, array_like=True):
 UNCHECKED = Verdict(is_counted=False)  # a chat is let in that could not be counted
 
 
-class _Span(NamedTuple):
+class _PeriodBounds(NamedTuple):
     """One period. Later ones have greater names."""
 
     name: str
@@ -179,9 +179,9 @@ class LimitCounters:
             )
             if tokens is None and dollars is None:
                 continue
-            used, span = self._used(account, period), _spans(now.date())[period]
-            reset = (span.end - now).total_seconds()
-            window = (span.end - span.begin).total_seconds()
+            used, bounds = self._used(account, period), _periods_of(now.date())[period]
+            reset = (bounds.end - now).total_seconds()
+            window = (bounds.end - bounds.begin).total_seconds()
             if tokens is not None:
                 left = max(0, tokens - used.tokens)
                 yield Standing(f"tokens_per_{period}", tokens, left, reset, window)
@@ -244,15 +244,15 @@ def _forget_old(account: _Account, at: float) -> None:
 
 def period_name(now: datetime, period: Period) -> str:
     """The name of the period of UTC that this moment is in; later ones are greater."""
-    return _spans(now.date())[period].name
+    return _periods_of(now.date())[period].name
 
 
 @lru_cache(maxsize=2)
-def _spans(day: date) -> dict[Period, _Span]:
+def _periods_of(day: date) -> dict[Period, _PeriodBounds]:
     """The periods of UTC that a day is in. Cached, because each chat asks for them."""
     begin = datetime.combine(day, datetime.min.time(), UTC)
     first = begin.replace(day=1)
     return {
-        "day": _Span(f"{day:%Y-%m-%d}", begin, begin + timedelta(days=1)),
-        "month": _Span(f"{day:%Y-%m}", first, (first + timedelta(days=32)).replace(day=1)),
+        "day": _PeriodBounds(f"{day:%Y-%m-%d}", begin, begin + timedelta(days=1)),
+        "month": _PeriodBounds(f"{day:%Y-%m}", first, (first + timedelta(days=32)).replace(day=1)),
     }

@@ -11,9 +11,9 @@ from settings.client_limits import ClientLimits
 
 
 class Limiter(Protocol):
-    """Counts what clients use, over all processes that share it. No chat fails by it.
+    """Counts what clients use, over all processes that share it. It never fails a chat.
 
-    `report`, `read_status` and `look` are for the admin page; the latter two raise OSError.
+    `report`, `read_status` and `look` serve the admin page; `read_status` and `look` raise OSError.
     """
 
     async def enter(self, client: str, limits: ClientLimits) -> Verdict:

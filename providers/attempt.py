@@ -16,6 +16,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
+from functools import partial
 from typing import Any, Literal, cast
 
 from configuration import Timeouts
@@ -178,10 +179,6 @@ class Attempt:
         self.provider.health.succeeded((self._content_at or now) - self._asked_at)
         self._breaker.succeeded(self._asked_at, now)
 
-    def _find_cost(self, usage: Usage) -> float | None:
-        prices = self.provider.prices
-        return prices.cost(self.link.model, usage) if prices else None
-
     async def first_content(self, batches: AsyncGenerator[Batch, None]) -> list[Event]:
         """The first batch with content; empty if the answer ends without any."""
         async for batch in batches:
@@ -195,7 +192,8 @@ class Attempt:
         self._scope.pause()
         finish = batch.pop() if type(batch[-1]) is Finish else None
         if batch and type(batch[0]) is Usage:
-            self._record.note_usage(cast(Usage, batch.pop(0)), self._find_cost)
+            find_cost = partial(self.provider.cost, self.link.model)
+            self._record.note_usage(cast(Usage, batch.pop(0)), find_cost)
         deltas: list[Any] = batch
         self.is_new_wait = bool(deltas)
         if deltas:

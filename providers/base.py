@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 
 from configuration import ProviderSettings
 from logging_config import debug_with_context
-from models import GatewayError, Prompt, Text, Turn
+from models import GatewayError, Prompt, Text, Turn, Usage
 from providers.breaker import Breaker
 from providers.errors import translate
 from providers.health import ProviderHealth
@@ -81,6 +81,10 @@ class BaseProvider(RequestParameters, ABC):
     def deprecated_models(self) -> Mapping[str, str]:
         """Models that the SDK marks as deprecated, with the end date in the SDK's format."""
         return {}
+
+    def cost(self, model: str, usage: Usage | None) -> float | None:
+        """What an answer of the model has cost; None if its price or its tokens are not known."""
+        return self.prices.cost(model, usage) if self.prices else None
 
     async def health_check(self, model: str, test_message: str | None = None) -> bool:
         """Check that the model exists, at no cost; with a test message, have it answer.

@@ -229,7 +229,7 @@ class RunningChat:
             finish_reason=finish.finish_reason,
             raw_finish_reason=finish.raw_finish_reason,
             usage=finish.usage,
-            cost=provider.prices.cost(link.model, finish.usage) if provider.prices else None,
+            cost=provider.cost(link.model, finish.usage),
             attempts=len(self._failures) + 1,
             dropped_params=provider.dropped_params(attempt.asked, link.model),
         )

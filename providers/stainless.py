@@ -90,10 +90,10 @@ class StainlessProvider(BaseProvider):
 
     def _make_cache_key(self, prompt: Prompt) -> str:
         """A digest. With the vendor's key in it, an id cannot be found by trying likely ones."""
-        if prompt.conversation is None:
+        if prompt.conversation_id is None:
             made_of: object = prompt.system, prompt.options.tools, prompt.turns[0]
         else:
-            made_of = prompt.conversation
+            made_of = prompt.conversation_id
         secret = api_key(self.settings).encode()
         return hmac.digest(secret, msgspec.json.encode(made_of), "sha256").hex()[:32]
 

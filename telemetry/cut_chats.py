@@ -17,7 +17,7 @@ def is_charged(outcome: Outcome, attempts: int, answer: str) -> bool:
     """Whether a model has worked on a chat without a whole answer."""
     if attempts == 0 or outcome in _UNCHARGED:
         return False
-    # else its key was revoked while it was answered
+    # a rejected chat has an answer only if its key was revoked while it was answered
     return outcome is not Outcome.REJECTED or bool(answer)
 
 

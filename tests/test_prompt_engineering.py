@@ -224,5 +224,5 @@ def test_clients_id_of_the_conversation_goes_with_the_prompt() -> None:
     """For a key of the vendor's cache; one that the gateway makes for a single chat does not."""
     question = [{"role": "user", "content": "Hello?"}]
     named = read_chat({"messages": question, "conversation_id": "c-1"})
-    assert build_prompt(named, OWN).conversation == "c-1"
-    assert build_prompt(read_chat({"messages": question}), OWN).conversation is None
+    assert build_prompt(named, OWN).conversation_id == "c-1"
+    assert build_prompt(read_chat({"messages": question}), OWN).conversation_id is None

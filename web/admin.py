@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -10,6 +12,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from web.admin_status import read_status
+from web.client_limits import ClientGate
 from web.guards import check_key, forbidden
 from web.key_ring import KeyRing
 from web.origin_guard import forbidden_origin, is_own_page
@@ -43,4 +46,5 @@ async def admin_status(request: Request) -> JSONResponse:
     key = check_key(request, services.keys, needed=True)
     if not (key and key.admin):
         raise forbidden("admin", "The gateway key is not for the admin page.")
-    return JSONResponse(await read_status(services))
+    gate = cast(ClientGate, services.gate)  # there is one with KEYS_FILE, and the key is of that
+    return JSONResponse(await read_status(services, gate.limiter))

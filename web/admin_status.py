@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cluster.limit_counters import NANODOLLARS, Standing
-from cluster.limiter import client_name
+from cluster.limiter import Limiter, client_name
 from cluster.status_board import ProviderStatus, Status, WorkerReport
 from configuration import VERSION
 from models import GatewayError
@@ -24,12 +24,9 @@ _STATES = ("UNKNOWN", "OK", "DEGRADED", "ERROR")
 _BREAKERS = ("closed", "half_open", "open")
 
 
-async def read_status(services: Services) -> dict[str, Any]:
+async def read_status(services: Services, limiter: Limiter) -> dict[str, Any]:
     """The state of all workers. Raises GatewayError `overloaded` if they do not answer."""
-    if services.gate is None:
-        raise GatewayError("not_found")
-    report(services)
-    limiter = services.gate.limiter
+    report(services, limiter)
     named = {key.name: key for key in services.keys.keys}
     standings: dict[str, tuple[Standing, ...]] = {}
     try:

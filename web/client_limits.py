@@ -127,8 +127,7 @@ async def open_limits(
         return
 
     def find_cost(provider: str, model: str, usage: Usage) -> float | None:
-        prices = factory.get(provider).prices
-        return prices.cost(model, usage) if prices else None
+        return factory.get(provider).cost(model, usage)
 
     async with AsyncExitStack() as stack:
         limiter: Limiter

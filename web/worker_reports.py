@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiproviders import Gateway
+from cluster.limiter import Limiter
 from cluster.status_board import ModelStatus, ProviderStatus, WorkerReport
 from web.services import Services
 
@@ -21,7 +22,7 @@ async def reporting(services: Services) -> AsyncIterator[None]:
     if services.gate is None:
         yield
         return
-    task = asyncio.create_task(_report_often(services))
+    task = asyncio.create_task(_report_often(services, services.gate.limiter))
     try:
         yield
     finally:
@@ -29,34 +30,33 @@ async def reporting(services: Services) -> AsyncIterator[None]:
         services.problems.detach()
 
 
-async def _report_often(services: Services) -> None:
+async def _report_often(services: Services, limiter: Limiter) -> None:
     has_files = services.settings.log_folder is not None
     while True:
         if services.keys.has_admin:
             if not has_files:
                 services.problems.attach()
-            report(services)
+            report(services, limiter)
         else:
             services.problems.detach()
         await asyncio.sleep(_SECONDS)
 
 
-def report(services: Services) -> None:
+def report(services: Services, limiter: Limiter) -> None:
     """Report how this worker does now."""
-    if services.gate:
-        streams = services.streams
-        services.gate.limiter.report(
-            WorkerReport(
-                process=os.getpid(),
-                at=time.monotonic(),
-                open_streams=streams.open,
-                max_streams=streams.limit,
-                is_draining=services.drain.is_draining,
-                providers=_providers(services.gateway),
-                key_uses=services.keys.take_uses(),
-                problems=services.problems.take(),
-            )
+    streams = services.streams
+    limiter.report(
+        WorkerReport(
+            process=os.getpid(),
+            at=time.monotonic(),
+            open_streams=streams.open,
+            max_streams=streams.limit,
+            is_draining=services.drain.is_draining,
+            providers=_providers(services.gateway),
+            key_uses=services.keys.take_uses(),
+            problems=services.problems.take(),
         )
+    )
 
 
 def _providers(gateway: Gateway) -> tuple[ProviderStatus, ...]:

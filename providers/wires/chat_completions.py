@@ -138,7 +138,7 @@ class ChatCompletionsDecoder(Decoder):
         for choice in choices:
             if not choice.index:
                 self.take_choice(choice, batch)
-        if not (is_new or self._id.is_known) and len(batch) > before and not _opens(choices[0]):
+        if not (is_new or self._id.is_use_known) and len(batch) > before and not _opens(choices[0]):
             self._id.repeat()
         if choices and len(batch) == before:
             raise_error_beside(data)

@@ -133,7 +133,7 @@ class GenerateContentDecoder(Decoder):
         if new and new != self._id.id:
             follows_content = follows_content and self.finish is None
             self._id.change(new, follows_content=follows_content, is_opening=True)
-        elif new and not self._id.is_known:
+        elif new and not self._id.is_use_known:
             self._id.repeat()
 
     def _take_usage(self, usage: _Usage) -> None:

@@ -22,15 +22,22 @@ class _Ids(Enum):
     UNRELIABLE = "unreliable"  # each piece has an id of its own, or none means anything
 
 
+_KNOWN_USES = (_Ids.SHARED, _Ids.UNRELIABLE)
+
+
 class AnswerId:
     """The id of the chunks of one answer."""
 
-    __slots__ = ("_use", "id", "is_known")
+    __slots__ = ("_use", "id")
 
     def __init__(self) -> None:
         self.id: object = None
-        self.is_known = False  # whether a piece with the same id would show nothing new
         self._use = _Ids.UNKNOWN
+
+    @property
+    def is_use_known(self) -> bool:
+        """Whether a further piece with the same id shows nothing new of how the server uses ids."""
+        return self._use in _KNOWN_USES
 
     def change(self, new: object, *, follows_content: bool, is_opening: bool) -> None:
         """Take an id other than that of the chunks before.
@@ -45,7 +52,6 @@ class AnswerId:
             else:
                 self._use = _Ids.CHANGED
         self.id = new
-        self.is_known = self._use is _Ids.UNRELIABLE
 
     def repeat(self) -> None:
         """Take a further piece with the same id, from a chunk that is no opening.
@@ -54,7 +60,7 @@ class AnswerId:
         """
         if self._use is _Ids.CHANGED:
             raise _second_generation("second_message")
-        self._use, self.is_known = _Ids.SHARED, True
+        self._use = _Ids.SHARED
 
 
 class Places:

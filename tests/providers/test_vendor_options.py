@@ -147,7 +147,7 @@ async def test_requests_with_a_conversations_id_have_one_key(name: str) -> None:
     conversation = "ann@example.com-7"
     options = {"prompt_cache_key": True}
     bodies = [
-        (await send(name, prompt._replace(conversation=conversation), **options)).body
+        (await send(name, prompt._replace(conversation_id=conversation), **options)).body
         for prompt in (PROMPT, PLAIN, PROMPT._replace(options=AnswerOptions(tools=TOOLS)))
     ]
     keys = {json.loads(body)["prompt_cache_key"] for body in bodies}
@@ -155,9 +155,9 @@ async def test_requests_with_a_conversations_id_have_one_key(name: str) -> None:
     assert conversation.encode() not in b"".join(bodies)
     (key,) = keys
     assert key not in sha256(conversation.encode()).hexdigest()
-    other = await send(name, PLAIN._replace(conversation="ann@example.com-8"), **options)
+    other = await send(name, PLAIN._replace(conversation_id="ann@example.com-8"), **options)
     assert other.json["prompt_cache_key"] != key
-    assert "prompt_cache_key" not in (await send(name, PLAIN._replace(conversation="7"))).json
+    assert "prompt_cache_key" not in (await send(name, PLAIN._replace(conversation_id="7"))).json
 
 
 async def test_no_key_is_sent_by_default() -> None:
