@@ -57,10 +57,10 @@ class Phase(Enum):
 _AWAITED, _ANSWERING, _SETTLING, _CONTINUED = Phase
 
 
-def longest_wait(phase: Phase, timeouts: Timeouts, *, is_last: bool) -> float:
-    """How many seconds to wait for further content. `is_last`: no other model can be asked."""
+def longest_wait(phase: Phase, timeouts: Timeouts, *, is_patient: bool) -> float:
+    """How many seconds to wait for further content. `is_patient`: longer for the first."""
     if phase is Phase.AWAITED:
-        return timeouts.last_first_content if is_last else timeouts.first_content
+        return timeouts.last_first_content if is_patient else timeouts.first_content
     return timeouts.idle if phase is Phase.ANSWERING else timeouts.settle
 
 
@@ -88,7 +88,7 @@ class Attempt:
         "_chars",
         "_chars_beside_text",
         "_content_at",
-        "_is_last",
+        "_is_patient",
         "_message_id",
         "_now",
         "_record",
@@ -127,8 +127,9 @@ class Attempt:
         self._message_id = message_id
         self._record = record
         self._scope = scope
-        self._is_last = is_last
-        self._wait = longest_wait(_AWAITED, provider.settings.timeouts, is_last=is_last)
+        # No other model can be asked, or nothing comes before the whole answer is made.
+        self._is_patient = is_last or not provider.streams(asked, link.model)
+        self._wait = longest_wait(_AWAITED, provider.settings.timeouts, is_patient=self._is_patient)
         self.texts: list[str] = []  # of the answer so far
         self._chars = 0  # of these
         self._chars_beside_text = 0  # of reasoning, refusals and arguments
@@ -259,7 +260,8 @@ class Attempt:
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
-        self._wait = longest_wait(phase, self.provider.settings.timeouts, is_last=self._is_last)
+        timeouts = self.provider.settings.timeouts
+        self._wait = longest_wait(phase, timeouts, is_patient=self._is_patient)
 
     def _judge(self, error: Exception) -> Exception:
         """The failure that an exception means."""

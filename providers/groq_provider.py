@@ -65,15 +65,15 @@ class GroqProvider(StainlessProvider):
     def accepted(self, prompt: Prompt, model: str) -> dict[str, object]:
         """The parameters. A stream is one of them, since it may be refused to an answer in JSON."""
         accepted = super().accepted(prompt, model)
-        if prompt.options.output is None or not self._streams(prompt, model):
+        if prompt.options.output is None or not self.streams(prompt, model):
             return accepted
         return {**accepted, _STREAM: True}
 
     def body(self, prompt: Prompt, model: str) -> dict[str, object]:
         """The body of a request for a stream, or for a whole answer if there can be no stream."""
-        return {**super().body(prompt, model), _STREAM: self._streams(prompt, model)}
+        return {**super().body(prompt, model), _STREAM: self.streams(prompt, model)}
 
-    def _streams(self, prompt: Prompt, model: str) -> bool:
+    def streams(self, prompt: Prompt, model: str) -> bool:
         match prompt.options.output:
             case None:
                 return True

@@ -92,8 +92,8 @@ class Timeouts(NamedTuple):
     """How long to wait for a vendor, in seconds: <NAME>_TIMEOUT_SECONDS."""
 
     connect: float
-    first_content: float  # while another model can still be asked
-    last_first_content: float
+    first_content: float  # of a stream, while another model can still be asked
+    last_first_content: float  # of the last model, or of one that does not stream
     idle: float  # between contents
     total: float
     settle: float  # without content after a finish reason: SETTLE_SECONDS

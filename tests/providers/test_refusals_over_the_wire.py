@@ -360,6 +360,18 @@ async def test_schema_at_groq_is_asked_for_without_a_stream() -> None:
     assert [request.json["stream"] for request in groq[1].requests] == [False, True]
 
 
+async def test_whole_answer_at_groq_may_take_longer_than_first_content() -> None:
+    """Its first byte comes once all of it is made; a plain chat with the same silence has failed."""
+    prompt = PLAIN._replace(options=AnswerOptions(output=SCHEMA))
+    models = {**OSS, "model_fallback": "openai/gpt-oss-20b"}
+    async with groq_at(lambda _: False, first_content=0.1, **models) as (provider, vendor):
+        vendor.seconds = 0.3
+        whole, streamed = end_of(await ask(provider, prompt)), end_of(await ask(provider))
+    assert (whole.model, whole.fallback) == ("openai/gpt-oss-120b", None)
+    assert streamed.fallback
+    assert streamed.fallback.reason == "upstream_timeout"
+
+
 async def test_answer_in_json_that_may_not_stream_is_asked_for_again_without() -> None:
     """It was refused in 2024. That is remembered; texts go on streaming."""
     prompt = PLAIN._replace(options=AnswerOptions(output=JsonObject()))

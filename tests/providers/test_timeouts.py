@@ -27,6 +27,7 @@ from tests.vendors.scripted_provider import (
     text,
 )
 from tests.vendors.scripted_response import ScriptedResponse
+from tests.virtual_time import in_virtual_time
 
 SHORT = 0.03  # seconds: a timeout that is to expire; all others are far longer
 LONG = 0.25  # seconds: a timeout that is not to expire yet, however busy the machine
@@ -73,6 +74,33 @@ async def test_patient_last_model_may_be_slow() -> None:
     """What is too slow for the first model is not too slow for the last."""
     provider = ScriptedProvider([silence], [SHORT * 3, *ANSWER], first_content=SHORT)
     assert joined(await collect(provider)) == "Hello"
+
+
+class WholeAnswers(ScriptedProvider):
+    """Answers without a stream: nothing comes before all of it."""
+
+    def streams(self, prompt: Prompt, model: str) -> bool:
+        return False
+
+
+@in_virtual_time
+async def test_model_that_cannot_stream_has_the_time_of_the_last() -> None:
+    """It is not silent but writing: its whole answer would be paid for and thrown away."""
+    scripts: list[list[Step]] = [[59, *ANSWER]] * 5  # so many failures would open the breaker
+    provider = WholeAnswers(*scripts, first_content=12, last_first_content=60)
+    for _ in scripts:
+        assert joined(await collect(provider)) == "Hello"
+    assert provider.history == ["first"] * 5
+    assert provider.breaker_states()["first"] == "closed"
+
+
+@in_virtual_time
+async def test_silent_model_that_cannot_stream_gives_way_to_the_next() -> None:
+    """It may wait longer, but not without end."""
+    provider = WholeAnswers([silence], ANSWER, first_content=12, last_first_content=60, total=600)
+    assert joined(await collect(provider)) == "Hello"
+    assert provider.history == provider.closed == ["first", "second"]
+    assert asyncio.get_running_loop().time() == 60
 
 
 async def test_reasoning_is_first_content() -> None:

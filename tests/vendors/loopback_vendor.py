@@ -53,10 +53,14 @@ class SentRequest:
 
 @dataclass
 class LoopbackVendor:
-    """Answers every request with `reply`, or what it gives for the request; `requests` has what came."""
+    """Answers every request with `reply`, or what it gives for the request; `requests` has what came.
+
+    It takes `seconds` to make each answer.
+    """
 
     reply: bytes | Callable[[SentRequest], bytes] = b""
     port: int = 0
+    seconds: float = 0
     requests: list[SentRequest] = field(default_factory=list)
 
     @property
@@ -74,6 +78,7 @@ class LoopbackVendor:
         ]
         length = next((int(value) for name, value in headers if name == "content-length"), 0)
         self.requests.append(SentRequest(method, target, headers, await reader.readexactly(length)))
+        await asyncio.sleep(self.seconds)
         writer.write(self.reply if isinstance(self.reply, bytes) else self.reply(self.requests[-1]))
         await writer.drain()
         writer.close()
