@@ -57,6 +57,7 @@ async def test_page_shows_keys_providers_workers_and_failures(
         (CHATS, "not for the admin page"),
         ("schlüssel", "ASCII"),
     ],
+    ids=["unknown", "of chats", "not ASCII"],  # the keys differ in each process of the tests
 )
 async def test_wrong_key_is_refused_and_forgotten(
     browser: Browser, tmp_path: Path, key: str, words: str
