@@ -1,7 +1,8 @@
 // The admin page: keys and their use, providers, workers, newest problems. All text goes in as text, never as HTML.
 // The key is in this module's memory alone: no storage, no address, no cookie has it.
 
-const SECONDS = 5;
+const REFRESH_SECONDS = 5;
+const SILENT_SECONDS = 5; // the age of a report from which on its worker is silent
 const LIMITS = {
   requests_per_minute: "requests a minute",
   streams: "streams at once",
@@ -89,7 +90,7 @@ function showWorkers(workers) {
   const rows = workers.map(({ process, streams, draining, age_seconds: age }) => [
     String(process),
     `${streams.open} of ${streams.limit}`,
-    draining ? element("span", { className: "bad" }, "stopping") : age > SECONDS ? element("span", { className: "bad" }, "silent") : "serves",
+    draining ? element("span", { className: "bad" }, "stopping") : age > SILENT_SECONDS ? element("span", { className: "bad" }, "silent") : "serves",
     `${number.format(age)} s ago`,
   ]);
   fill("workers", ["Process", "Streams", "State", "Newest report"], rows, "No worker has reported yet.");
@@ -152,7 +153,7 @@ async function refresh(current) {
     if (session !== current) return;
     find("problem").textContent = `The gateway's state cannot be read now: ${error.message}`;
   }
-  current.timer = setTimeout(() => refresh(current), 1000 * SECONDS);
+  current.timer = setTimeout(() => refresh(current), 1000 * REFRESH_SECONDS);
 }
 
 find("entry").addEventListener("submit", (event) => {

@@ -32,6 +32,9 @@ export function soon(seconds) {
 /** Milliseconds as seconds, in the language's notation. */
 export const seconds = (milliseconds) => hundredths.format(milliseconds / 1000);
 
+/** A number of bytes in words. */
+export const megabytes = (bytes) => say("megabytes", { count: Math.ceil((bytes / 2 ** 20) * 10) / 10 });
+
 const lists = new Intl.ListFormat(language);
 
 /** Several things in a sentence. */

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from configuration import VERSION
-from web.doors.media import MEDIA_TYPES, PDF
+from web.doors.media import MEDIA_TYPES
 from web.services import Services
 
 
@@ -26,7 +26,6 @@ def page_config(services: Services) -> dict[str, Any]:
             "max_image_bytes": settings.max_image_bytes,
             "image_types": sorted(set(MEDIA_TYPES.values())),
             "max_file_bytes": settings.max_file_bytes,
-            "file_types": [PDF],
         },
         "providers": [
             {

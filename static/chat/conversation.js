@@ -2,6 +2,8 @@
 //
 // Versions are siblings: a question that was put another way has the same parent as the first one, and an answer that
 // was asked for again has the same question. Nothing is dropped, so two tabs that both add something lose nothing.
+//
+// The `images` of a question are all that was attached to it, PDFs too: the field is stored, and has kept its name.
 
 import { isOpen } from "./answer.js";
 import { makeTitle } from "./title.js";

@@ -81,32 +81,23 @@ export class Desk {
     return this.#answer(question.id, { provider });
   }
 
-  // The following resolve to null for the second of two clicks: the first has asked already when it comes to it.
-
-  /** Puts a question another way, which stops an answer that is coming. */
-  async edit(turn, provider, { text, images }) {
-    const { id } = this;
-    await this.#chats.stop(id);
-    if (this.#chats.isReceiving(id)) return null;
-    const question = { id: makeId(), text, images, at: Date.now() };
-    this.#library.change(id, (conversation) => editQuestion(conversation, turn.id, question));
-    return this.#answer(question.id, { provider }, id);
+  /** Puts a question another way. */
+  edit(turn, provider, { text, images }) {
+    return this.#afterStop((id) => {
+      const question = { id: makeId(), text, images, at: Date.now() };
+      this.#library.change(id, (conversation) => editQuestion(conversation, turn.id, question));
+      return this.#answer(question.id, { provider }, id);
+    });
   }
 
   /** Asks for another answer to a question. */
-  async again(turn, provider) {
-    const { id } = this;
-    await this.#chats.stop(id);
-    if (this.#chats.isReceiving(id)) return null;
-    return this.#answer(turn.id, { provider }, id);
+  again(turn, provider) {
+    return this.#afterStop((id) => this.#answer(turn.id, { provider }, id));
   }
 
   /** Asks for the rest of an answer. */
-  async goOn(turn, provider) {
-    const { id } = this;
-    await this.#chats.stop(id);
-    if (this.#chats.isReceiving(id)) return null;
-    return this.#answer(turn.id, { provider, continued: turn.answer }, id);
+  goOn(turn, provider) {
+    return this.#afterStop((id) => this.#answer(turn.id, { provider, continued: turn.answer }, id));
   }
 
   stop() {
@@ -141,6 +132,16 @@ export class Desk {
 
   get isEmpty() {
     return this.conversation !== null && isEmpty(this.conversation);
+  }
+
+  /**
+   * Stops an answer that is coming, then asks. Resolves to null for the second of two clicks: the first has asked already
+   * when it comes to it. Nothing may be awaited between the look and `ask(id)`: both would ask.
+   */
+  async #afterStop(ask) {
+    const { id } = this;
+    await this.#chats.stop(id);
+    return this.#chats.isReceiving(id) ? null : ask(id);
   }
 
   #answer(questionId, options, id = this.id) {

@@ -18,13 +18,15 @@ const CONTINUE = "Continue your last answer exactly where it stops. Repeat nothi
 const encoder = new TextEncoder();
 const bytesOf = (value) => encoder.encode(JSON.stringify(value)).length;
 
-/** Whether an image of a question is a file, a PDF. */
-export const isFile = ({ mediaType }) => mediaType === "application/pdf";
+export const PDF = "application/pdf";
 
-const limitOf = (image) => (isFile(image) ? "max_file_bytes" : "max_image_bytes");
+/** Whether an attachment of a question is a PDF. */
+export const isFile = ({ mediaType }) => mediaType === PDF;
 
-/** The bytes of an image, as the gateway counts them. */
-export const imageBytes = ({ data }) => Math.floor((data.length * 3) / 4);
+const limitOf = (attachment) => (isFile(attachment) ? "max_file_bytes" : "max_image_bytes");
+
+/** The bytes of an attachment, as the gateway counts them. */
+export const attachmentBytes = ({ data }) => Math.floor((data.length * 3) / 4);
 
 /** Characters as the gateway counts them: one for a pair of surrogates. */
 export const countCharacters = (text) => text.length - (text.match(/[\ud800-\udbff][\udc00-\udfff]/g)?.length ?? 0);
@@ -40,7 +42,7 @@ export function findRefusal({ text, images }, limits, systemPrompt = "") {
   const found = [
     { limit: "max_message_chars", seen: countCharacters(text) },
     { limit: "max_message_chars", seen: countCharacters(systemPrompt), words: "instructions" },
-    ...images.map((image) => ({ limit: limitOf(image), seen: imageBytes(image) })),
+    ...images.map((image) => ({ limit: limitOf(image), seen: attachmentBytes(image) })),
     { limit: "max_body_bytes", seen: bytesOf(body) },
   ];
   const over = found.find(({ limit, seen }) => seen > most[limit]);
@@ -140,7 +142,7 @@ function fit(every, rules, room) {
 
 /** The messages of a turn within the limits of one message. */
 function toPiece({ question, answer }, rules, hasRoomForImages) {
-  const images = question.images.filter((image) => hasRoomForImages && imageBytes(image) <= rules[limitOf(image)]);
+  const images = question.images.filter((image) => hasRoomForImages && attachmentBytes(image) <= rules[limitOf(image)]);
   const missing = question.images.filter((image) => !images.includes(image));
   const texts = [question.text, answer?.text].filter(Boolean);
   const content = toContent({ text: shorten(question.text, rules), images }, missing);

@@ -2,8 +2,8 @@
 
 import { keepDraft, readDraft } from "../chat/drafts.js";
 import { list, say } from "../words.js";
+import { Attachments } from "./attachments.js";
 import { find } from "./elements.js";
-import { Images } from "./images.js";
 import { fitHeight, submitsOnEnter } from "./text_area.js";
 
 const DOUBLE_CLICK_MILLISECONDS = 500;
@@ -14,7 +14,7 @@ export class Composer {
   #send = find("send");
   #stop = find("stop");
   #note = find("ask-note");
-  #images = new Images(find("attached"), () => this.#keep());
+  #attachments = new Attachments(find("attached"), () => this.#keep());
   #draftId;
   #limits;
   #reading = []; // the drafts for which files are being read
@@ -34,7 +34,7 @@ export class Composer {
     this.#stop.addEventListener("click", onStop);
     this.#area.addEventListener("input", () => this.#change());
     submitsOnEnter(this.#area, this.#form);
-    this.#takeImages();
+    this.#takeAttachments();
   }
 
   setRunning(isRunning) {
@@ -64,7 +64,7 @@ export class Composer {
 
   /** What was written, and not sent, in the conversation that is open now. */
   showDraft({ text, images }) {
-    this.#images.attached = images;
+    this.#attachments.attached = images;
     if (this.#area.value !== text) this.#area.value = text; // else the cursor stays
     fitHeight(this.#area);
     this.say("");
@@ -88,12 +88,12 @@ export class Composer {
     if (this.#isWaiting) return this.say(say("ask.reading"));
     if (this.#send.hidden || !(text.trim() || images.length)) return;
     if (!onAsk(text, images)) return;
-    this.#images.attached = [];
+    this.#attachments.attached = [];
     this.fill("");
   }
 
   get #draft() {
-    return { text: this.#area.value, images: this.#images.attached };
+    return { text: this.#area.value, images: this.#attachments.attached };
   }
 
   #change() {
@@ -112,7 +112,7 @@ export class Composer {
     setTimeout(() => (this.#stop.disabled = false), DOUBLE_CLICK_MILLISECONDS);
   }
 
-  #takeImages() {
+  #takeAttachments() {
     for (const [button, id] of [["attach", "image-files"], ["camera", "camera-files"]]) {
       const picker = find(id);
       find(button).addEventListener("click", () => picker.click());

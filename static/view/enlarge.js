@@ -1,15 +1,14 @@
-// A picture as a button that shows it in its full size, a file by its name.
+// What is attached: a picture as a button that shows it in its full size, a PDF by its name.
 
-import { imageBytes, isFile } from "../chat/request.js";
-import { say } from "../words.js";
+import { attachmentBytes, isFile } from "../chat/request.js";
+import { megabytes, say } from "../words.js";
 import { showDialog } from "./dialogs.js";
 import { icon, make } from "./elements.js";
-import { megabytes } from "./storage_notice.js";
 
-/** A button with the picture; of a file its name and size. */
-export function makePicture(image) {
-  const { mediaType, data, name } = image;
-  if (isFile(image)) return make("span", { class: "file" }, icon("attach"), `${name} (${megabytes(imageBytes(image))})`);
+/** A button with the picture; of a PDF its name and size. */
+export function makeAttachment(attachment) {
+  const { mediaType, data, name } = attachment;
+  if (isFile(attachment)) return make("span", { class: "file" }, icon("attach"), `${name} (${megabytes(attachmentBytes(attachment))})`);
   const words = name || say("ask.image");
   const attributes = { src: `data:${mediaType};base64,${data}`, alt: words };
   const onclick = () => show(make("img", attributes), words);

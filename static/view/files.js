@@ -1,13 +1,13 @@
 // From files to what is sent with a question: images, PDFs, and texts that become part of it. It is loaded with the first file.
 
+import { PDF } from "../chat/request.js";
 import { list, say } from "../words.js";
 import { preparePicture, readBase64 } from "./pictures.js";
 import { readTextFile } from "./text_files.js";
 
-const PDF = "application/pdf";
 const HEAD_BYTES = 1_024; // within which the mark of a PDF is
 
-/** Resolves to the `images`, PDFs among them, and `texts` that these files are, and `words` on those that are not taken, "" if all are. */
+/** Resolves to the `images` and `texts` that these files are, and `words` on those that are not taken, "" if all are. */
 export async function readFiles(files, limits) {
   const pictures = files.filter((file) => isPicture(file) || isPdf(file));
   const others = files.filter((file) => !pictures.includes(file));

@@ -1,11 +1,11 @@
 // One question on the page: its text and images, and its editing.
 
 import { dropDraft, keepDraft, readDraft } from "../chat/drafts.js";
+import { Attachments } from "./attachments.js";
 import { copyButton } from "./clipboard.js";
 import { fitHeight, isOfInputMethod, submitsOnEnter } from "./text_area.js";
 import { iconButton, make } from "./elements.js";
-import { makePicture } from "./enlarge.js";
-import { Images } from "./images.js";
+import { makeAttachment } from "./enlarge.js";
 import { focusVersions, showVersions } from "./versions.js";
 import { say } from "../words.js";
 
@@ -43,7 +43,7 @@ export class QuestionView {
   #show() {
     const { text, images } = this.#turn;
     const heading = make("h2", { class: "visually-hidden" }, say("question"));
-    const bubble = make("div", { class: "bubble", dir: "auto" }, ...images.map(makePicture), ...showText(text));
+    const bubble = make("div", { class: "bubble", dir: "auto" }, ...images.map(makeAttachment), ...showText(text));
     this.element.replaceChildren(heading, bubble, this.#buttons());
   }
 
@@ -70,10 +70,10 @@ export class QuestionView {
     const note = make("span", { class: "hint", role: "status" }, say("question.edit.note"));
     const strip = make("ul", { class: "attached", "aria-label": say("ask.attached") });
     const form = make("form", { class: "edit" }, strip, area, make("div", { class: "row" }, note, cancel, send));
-    const draft = () => ({ text: area.value, images: pictures.attached });
+    const draft = () => ({ text: area.value, images: attachments.attached });
     const keep = () => keepDraft(this.#turn.id, draft());
-    const pictures = new Images(strip, keep);
-    pictures.attached = images;
+    const attachments = new Attachments(strip, keep);
+    attachments.attached = images;
     area.value = text;
     area.addEventListener("input", () => {
       fitHeight(area);

@@ -1,6 +1,6 @@
 // What is wrong with the browser's storage, and what the gateway would not take, in words.
 
-import { say } from "../words.js";
+import { megabytes, say } from "../words.js";
 import { make } from "./elements.js";
 
 const describeStorage = ({ kind, cause }) => say(`storage.${kind}`, { cause: cause?.name ?? "" });
@@ -20,12 +20,9 @@ export function openingNotice({ state, problem }, retry) {
   return make("div", { class: "problem" }, make("div", {}, make("p", { role: "alert" }, words), make("div", { class: "row" }, button)));
 }
 
-/** A number of bytes in words. */
-export const megabytes = (bytes) => say("refused.megabytes", { count: Math.ceil((bytes / 2 ** 20) * 10) / 10 });
-
 /** Why the gateway would refuse a question; see `findRefusal`. */
 export function describeRefusal({ limit, seen, most, words = limit }) {
-  if (!most) return say("refused.files");
+  if (limit === "max_file_bytes" && most === 0) return say("refused.files");
   const isBytes = limit.endsWith("_bytes");
   const amount = isBytes ? megabytes : (count) => count;
   return say(`refused.${words}`, { seen: amount(seen), most: amount(most) });

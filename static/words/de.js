@@ -114,7 +114,7 @@ export default {
   "refused.max_file_bytes": "Ein PDF hat {seen}; das Gateway nimmt {most}.",
   "refused.files": "Dieser Anbieter liest keine PDFs. Wähle einen anderen, oder entferne sie.",
   "refused.max_body_bytes": "Text und Dateien haben zusammen {seen}; das Gateway nimmt {most}. Entferne etwas.",
-  "refused.megabytes": "{count} MB",
+  "megabytes": "{count} MB",
 
   "question": "Frage",
   "question.edit": "Frage ändern",

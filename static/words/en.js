@@ -114,7 +114,7 @@ export default {
   "refused.max_file_bytes": "A PDF has {seen}; the gateway takes {most}.",
   "refused.files": "This provider reads no PDFs. Choose another one, or remove them.",
   "refused.max_body_bytes": "Text and files have {seen} together; the gateway takes {most}. Remove some.",
-  "refused.megabytes": "{count} MB",
+  "megabytes": "{count} MB",
 
   "question": "Question",
   "question.edit": "Edit question",

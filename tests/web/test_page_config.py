@@ -33,7 +33,6 @@ async def test_limits_are_those_of_the_configuration(tmp_path: Path) -> None:
     assert response.json()["limits"] == {
         **limits,
         "image_types": types,
-        "file_types": ["application/pdf"],
     }
     assert response.headers["cache-control"] == "no-store"
 
