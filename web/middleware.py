@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from models import GatewayError
 from telemetry.error_reporting import report_bug
 from telemetry.log_line import conversation_id_context, request_id_context
+from telemetry.span import traceparent_context, vendor_traceparent_context
 from web.access_log import open_access, write_access
 from web.doors import find_door
 from web.errors import error_response
@@ -41,9 +42,11 @@ class RequestIdMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = choose_request_id(scope["headers"])
-        # The server runs each request in its own task, and so in its own context.
+        # The server runs each request in its own task, and so in its own context. That of a
+        # pipelined request is a copy of the one before it.
         request_id_context.set(request_id)
-        conversation_id_context.set(None)
+        for inherited in (conversation_id_context, traceparent_context, vendor_traceparent_context):
+            inherited.set(None)
         # Anthropic's SDKs read `request-id`, all others `x-request-id`.
         headers = [(name, request_id.encode()) for name in (b"x-request-id", b"request-id")]
         access = open_access(scope, self._stranger_lines)

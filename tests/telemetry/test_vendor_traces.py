@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from contextlib import closing
 from contextvars import copy_context
@@ -18,6 +19,7 @@ from telemetry.sinks.chat_traces import ChatTraces
 from telemetry.span import vendor_traceparent_context
 from telemetry.traces import Traces
 from tests.clients.plain_http import make_client
+from tests.clients.raw_client import ask_chat, connect
 from tests.gateways.loopback import make_settings, running_gateway
 from tests.telemetry.otlp_collector import collecting
 from tests.vendors.simulated_vendor import DEFAULT, QUESTION, simulated_vendor
@@ -149,6 +151,37 @@ def make_opening(chat: str) -> AttemptOpening:
         messages=1,
     )
     return AttemptOpening(chat=opening, number=1, provider="groq", model="luna")
+
+
+async def test_pipelined_count_is_not_sent_that_of_the_chat_before_it(tmp_path: Path) -> None:
+    """The server begins it in the chat's context, on the same connection."""
+    with collecting() as collector:
+        async with Simulator() as simulator:
+            vendors = {name: ProviderOptions() for name in VALID_PROVIDERS} | {
+                name: ProviderOptions(
+                    api_key=SecretStr("key-of-a-test"),
+                    base_url=simulator.base_urls[name],
+                    model_default=DEFAULT,
+                )
+                for name in ("groq", "claude")
+            }
+            settings = make_settings(
+                tmp_path,
+                vendors=vendors,
+                otel_exporter_otlp_endpoint=collector.url,
+                traceparent_providers=("groq",),
+            )
+            header = f"traceparent: {PARENT['traceparent']}"
+            chat = json.dumps(QUESTION | {"stream": False}).encode()
+            count = json.dumps(QUESTION | {"model": "claude"}).encode()
+            async with running_gateway(settings) as gateway, connect(gateway) as client:
+                await client.send(
+                    ask_chat(chat, header, path="/chat/groq")
+                    + ask_chat(count, path="/v1/messages/count_tokens")
+                )
+                statuses = [(await client.read_answer()).status for _ in range(2)]
+            sent = {call.provider: "traceparent" in call.headers for call in simulator.calls}
+    assert (statuses, sent) == ([200, 200], {"groq": True, "claude": False})
 
 
 def test_without_traces_there_is_none_to_pass_on() -> None:
