@@ -6,8 +6,11 @@ and the messages of the gateway's own lines, which are constants.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
+import stat
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +21,7 @@ from telemetry.redaction import cut
 
 _TAILS = {"error.log": 2**17, "app.log": 2**19}  # bytes that are read of each
 _LEVELS = ("WARNING", "ERROR", "CRITICAL")
+_NEEDED = ("timestamp", "level", "logger", "message")  # a line without one is not the gateway's
 _FIELDS = ("timestamp", "level", "request_id", "conversation_id", "client")
 _CONTEXT = ("code", "error_code", "reason", "outcome", "provider", "model")
 _LONGEST_TEXT = 200
@@ -68,14 +72,23 @@ def _tail(path: Path, size: int) -> Iterator[bytes]:
         if size <= 0:
             return
         try:
-            with file.open("rb") as opened:
+            with open(file, "rb", opener=_open_file) as opened:
                 length = opened.seek(0, 2)
                 opened.seek(max(0, length - size))
                 lines = opened.read(size).splitlines()
-        except FileNotFoundError:
+        except OSError:  # there is none, or it is not the gateway's
             return
         yield from lines if length <= size else lines[1:]
         size -= length
+
+
+def _open_file(path: str, flags: int) -> int:
+    """Open what is a file: links lead out of the folder, and a pipe would be waited for."""
+    opened = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(opened).st_mode):
+        return opened
+    os.close(opened)
+    raise OSError(errno.EINVAL, "no regular file", path)
 
 
 def _problem(line: bytes) -> dict[str, str] | None:
@@ -83,9 +96,11 @@ def _problem(line: bytes) -> dict[str, str] | None:
         return None
     try:
         fields = json.loads(line)
-    except ValueError:
-        return None  # torn, or being written
-    if not (isinstance(fields, dict) and fields.get("level") in _LEVELS):
+    except (ValueError, RecursionError):
+        return None  # torn, being written, or not the gateway's
+    if not isinstance(fields, dict) or fields.get("level") not in _LEVELS:
+        return None
+    if not all(isinstance(fields.get(name), str) for name in _NEEDED):
         return None
     context = fields.get("context")
     taken = {name: fields.get(name) for name in _FIELDS}

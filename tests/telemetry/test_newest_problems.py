@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from logging_config import logger
 from telemetry.newest_problems import KeptProblems, newest_problems
@@ -106,3 +109,29 @@ def test_newest_are_kept_in_memory_without_files() -> None:
 
 def test_missing_logs_are_no_error(tmp_path: Path) -> None:
     assert newest_problems(tmp_path / "nowhere", 10) == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_what_is_no_file_is_not_read(tmp_path: Path, kind: str) -> None:
+    """A pipe has no end, and a link may lead anywhere; the other log goes on."""
+    (tmp_path / "error.log").write_text(line(1, "ERROR"))
+    log = tmp_path / "app.log"
+    if kind == "pipe":
+        os.mkfifo(log)
+    elif kind == "folder":
+        log.mkdir()
+    else:
+        (tmp_path / "elsewhere").write_text(line(2))
+        log.symlink_to("elsewhere")
+    assert ids_in(tmp_path) == ["r-1"]
+
+
+@pytest.mark.parametrize("lacking", ["timestamp", "message", "logger"])
+def test_line_of_another_program_is_left_out(tmp_path: Path, lacking: str) -> None:
+    """It lacks what the gateway's lines have."""
+    foreign = json.loads(line(2))
+    del foreign[lacking]
+    deep = "[" * 100_000 + '"WARNING"\n'
+    odd = json.dumps(foreign) + "\n" + line(3, timestamp=7) + deep
+    (tmp_path / "app.log").write_text(line(1) + odd)
+    assert ids_in(tmp_path) == ["r-1"]
