@@ -261,6 +261,26 @@ async def test_forwarded_address_is_believed_of_trusted_proxies_alone(
     ) is is_believed  # the header has no port; nginx's own connection has one
 
 
+@pytest.mark.parametrize(
+    ("path", "is_denied"),
+    [
+        *((path, True) for path in ("/admin", "/metrics", "/admin/status", "/ai/admin")),
+        *((path, True) for path in ("/ai/metrics", "/ai/%61dmin", "//ai//admin", "/a/b/metrics/")),
+        *((path, False) for path in ("/", "/ai/administrator", "/ai/chat/my-metrics")),
+    ],
+)
+async def test_operators_paths_are_for_the_networks_that_may(
+    tmp_path: Path, path: str, is_denied: bool
+) -> None:
+    """Also under the prefix of a ROOT_PATH. Here they are for another address than the test's."""
+    async with (
+        serving(show_client, tmp_path, []) as port,
+        nginx(tmp_path, port, **{"allow 127.0.0.1;": "allow 192.0.2.1;"}) as client,
+    ):
+        response = await client.get(f"{str(client.base_url).rstrip('/')}{path}")
+    assert (response.status_code == 403) is is_denied
+
+
 async def test_claims_about_the_proxy_are_dropped(tmp_path: Path) -> None:
     """What a client says of a host, a prefix or a way that its request took does not come through."""
     claims = {
