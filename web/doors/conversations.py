@@ -13,8 +13,11 @@ from web.doors.json_fields import decode_field, is_absent
 _LONGEST = 128  # characters, as at the native door
 _SESSIONS = ("X-Claude-Code-Session-Id", "X-Session-Id")  # of Claude Code, and of opencode
 _SESSION_ID = re.compile(r"[\x21-\x7e]{1,128}")
-# Claude Code's `metadata.user_id`, as a text and as JSON: the user's own ids are not read.
-_USERS_SESSION = re.compile(r'(?:_session_|"session_id" ?: ?")([0-9A-Za-z-]{1,128})"?\}?')
+# Claude Code's `metadata.user_id`, as a text and as JSON: the user's own ids are not read. A longer
+# id is none: cut, it could be another session's.
+_USERS_SESSION = re.compile(
+    r'(?:_session_|"session_id" ?: ?")([0-9A-Za-z-]{1,128})(?![0-9A-Za-z-])"?\}?'
+)
 
 
 def find_conversation(headers: Headers, key: Raw) -> str | None:

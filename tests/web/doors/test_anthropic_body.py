@@ -106,6 +106,9 @@ def test_session_is_the_conversation() -> None:
     [
         ({"user_id": "user_ab12_account__session_0b6f-42"}, "0b6f-42"),
         ({"user_id": '{"device_id":"d","account_uuid":"a","session_id":"0b6f-42"}'}, "0b6f-42"),
+        ({"user_id": "user_ab12_account__session_" + "a" * 128}, "a" * 128),
+        ({"user_id": "user_ab12_account__session_" + "a" * 129}, None),
+        ({"user_id": '{"session_id":"' + "a" * 129 + '"}'}, None),
         ({"user_id": "ann"}, None),
         ({"user_id": None}, None),
         ({"user_id": 7}, None),
