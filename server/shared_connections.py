@@ -35,25 +35,30 @@ class KeyClaim:
     The app finds it in the scope's extensions. It refers to no connection, so there is no cycle.
     """
 
-    __slots__ = ("_by_key", "_key")
+    __slots__ = ("_by_key", "_is_closed", "_key")
 
     def __init__(self, by_key: Counter[str]) -> None:
         self._by_key = by_key
+        self._is_closed = False
         self._key: str | None = None
 
     def take(self, key: str, limit: int) -> bool:
         """Count the connection as this key's. Returns False if the key has as many already."""
-        if key == self._key:
+        if key == self._key or self._is_closed:  # a request may outlive its connection
             return True
         if self._by_key[key] >= limit:
             return False
-        self.release()
+        self._give_back()
         self._key = key
         self._by_key[key] += 1
         return True
 
     def release(self) -> None:
-        """The connection belongs to no key any more."""
+        """The connection is closed, and belongs to no key any more."""
+        self._is_closed = True
+        self._give_back()
+
+    def _give_back(self) -> None:
         if self._key is not None:
             self._by_key[self._key] -= 1
             if not self._by_key[self._key]:

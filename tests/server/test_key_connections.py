@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from server.connection_limits import ConnectionLimits
+from server.shared_connections import SharedConnections
 from settings.client_limits import ClientLimits
 from settings.gateway_keys import GatewayKey
 from settings.new_keys import new_key
@@ -123,3 +125,13 @@ async def test_connections_are_not_counted(tmp_path: Path, options: dict[str, An
     async with scripted_gateway(tmp_path, **options) as gateway, AsyncExitStack() as stack:
         for client in await open_clients(stack, gateway, 5):
             assert (await list_models(client)).status == 200
+
+
+def test_request_that_outlives_its_connection_counts_no_more() -> None:
+    """What it would count has no end that could give it back."""
+    connections = SharedConnections(ConnectionLimits())
+    closed = connections.make_claim()
+    assert closed.take("phone", 1)
+    closed.release()
+    assert closed.take("phone", 1)
+    assert [connections.make_claim().take("phone", 1) for _ in range(2)] == [True, False]
