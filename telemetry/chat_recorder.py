@@ -45,6 +45,7 @@ class _Attempt(msgspec.Struct):
     opening: AttemptOpening
     began: float
     first_content: float | None = None
+    reported: _Reported | None = None
 
 
 class ChatRecorder:
@@ -100,7 +101,7 @@ class ChatRecorder:
         self._start: Start | Restart | None = None
         self._end: End | None = None
         self._failure: Failure | None = None
-        self._reported: _Reported | None = None  # by the newest attempt
+        self._reported: _Reported | None = None  # by the model that answers, or else the newest
         self._texts: list[str] = []
         _report(reports.chat_began, self._opening)
 
@@ -135,7 +136,6 @@ class ChatRecorder:
     def begin_attempt(self, provider: str, model: str) -> None:
         """Note that a request is sent to a model."""
         self._attempts += 1
-        self._reported = None
         opening = AttemptOpening(
             chat=self._opening, number=self._attempts, provider=provider, model=model
         )
@@ -144,7 +144,8 @@ class ChatRecorder:
 
     def note_usage(self, usage: Usage, find_cost: Callable[[Usage], float | None]) -> None:
         """Note what the vendor has reported so far of the request in progress."""
-        self._reported = usage, find_cost
+        if self._attempt:
+            self._attempt.reported = usage, find_cost
 
     def end_attempt(self, error: GatewayError | None = None) -> None:
         """Note that the request is over: with an error, or else with a whole answer."""
@@ -153,7 +154,8 @@ class ChatRecorder:
     def fail(self, failure: Failure) -> None:
         """Note how the chat failed."""
         self._failure = failure
-        self._provider = failure.provider or self._provider
+        if self._start is None:
+            self._provider = failure.provider or self._provider
 
     def close(self) -> None:
         """End the chat. An attempt in progress was cancelled."""
@@ -194,6 +196,8 @@ class ChatRecorder:
         if (attempt := self._attempt) is None:
             return
         self._attempt = None
+        if self._start is None or attempt.first_content is not None:
+            self._reported = attempt.reported
         timing = _time_since(attempt.began, attempt.first_content)
         record = AttemptRecord(
             **asdict(attempt.opening),

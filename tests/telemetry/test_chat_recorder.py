@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from models import End, Fallback, GatewayError, Start
+from models import End, Fallback, GatewayError, Start, Usage
 from streams.failure import Failure, Stage
 from telemetry.chat_record import AttemptOutcome, ChatSink, Outcome, judge
 from telemetry.log_line import Client, client_context
@@ -14,7 +14,7 @@ from telemetry.process_usage import cpu_seconds, memory_mb
 from telemetry.sinks.gateway_log import GatewayLog
 from tests.gateways.chat_records import BrokenSink, KeptRecords, make_record, make_recorder
 from tests.gateways.log_files import logs_in, messages, read_log
-from tests.gateways.scripted import PortGateway, answer
+from tests.gateways.scripted import PortGateway, answer, ask
 from tests.telemetry.sentry_envelopes import KeptEnvelopes, reporting_to
 from tests.vendors.scripted_provider import silence, text
 
@@ -62,6 +62,38 @@ async def test_attempt_in_progress_is_cancelled_when_the_client_leaves() -> None
     await PortGateway([[text("Hel")], silence], sinks=[kept]).leave()
     assert kept.calls == ["chat began", "first began", "first cancelled", "chat client_gone"]
     assert kept.attempts[0].outcome is AttemptOutcome.CANCELLED
+
+
+async def test_record_has_the_tokens_of_the_model_that_it_names() -> None:
+    """Also if the one that is asked after a break fails before its first content, with a report of its own."""
+    kept = KeptRecords()
+    gateway = PortGateway(
+        [[Usage(input_tokens=9, output_tokens=7), text("Hel")], timeout()],
+        [[Usage(input_tokens=80, output_tokens=1)], timeout()],
+        sinks=[kept],
+    )
+    await gateway.fail(ask("Hello?", on_break="restart"))
+    (record,) = kept.records
+    assert (record.model, record.attempts) == ("first", 2)
+    assert record.outcome is Outcome.UPSTREAM_ERROR_AFTER
+    assert record.usage == Usage(input_tokens=9, output_tokens=7)
+
+
+async def test_record_names_the_provider_of_its_model() -> None:
+    """The one that answered, though another one's model failed after it."""
+    kept = KeptRecords()
+    gateway = PortGateway(
+        [[text("Hel")], timeout()],
+        sinks=[kept],
+        model_fallback=None,
+        fallback_providers=("claude",),
+    )
+    gateway.claude.enqueue(timeout())
+    gateway.claude.enqueue(timeout())
+    await gateway.fail(ask("Hello?", on_break="restart"))
+    (record,) = kept.records
+    assert [attempt.provider for attempt in kept.begun][:2] == ["gpt", "claude"]
+    assert (record.provider, record.model) == ("gpt", "first")
 
 
 async def test_record_says_whose_chat_it_was() -> None:
