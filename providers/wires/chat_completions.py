@@ -138,8 +138,8 @@ class ChatCompletionsDecoder(Decoder):
         for choice in choices:
             if not choice.index:
                 self.take_choice(choice, batch)
-        if not (is_new or self._id.is_use_known) and len(batch) > before and not _opens(choices[0]):
-            self._id.repeat()
+        if chunk.id and not (is_new or self._id.is_use_known) and len(batch) > before:
+            self._id.repeat(is_opening=_opens(choices[0]))
         if choices and len(batch) == before:
             raise_error_beside(data)
         if chunk.usage or chunk.x_groq or chunk.usage_metadata:
@@ -156,10 +156,12 @@ class ChatCompletionsDecoder(Decoder):
         An opening has a role. After a finish reason a server may go on with another answer, as
         after a call of a tool of its own.
         """
-        is_opening = _opens(choice)
-        if is_opening or _has_content(choice.delta):
-            follows_content = (self.has_content or bool(batch)) and self.finish is None
+        is_opening, has_content = _opens(choice), _has_content(choice.delta)
+        follows_content = (self.has_content or bool(batch)) and self.finish is None
+        if has_content or (is_opening and not follows_content):
             self._id.change(new, follows_content=follows_content, is_opening=is_opening)
+        elif is_opening:
+            self._id.suspect(new)
 
     def take_choice(self, choice: _Choice, batch: Batch) -> None:
         """Append what a chunk has of the answer."""

@@ -28,10 +28,11 @@ _KNOWN_USES = (_Ids.SHARED, _Ids.UNRELIABLE)
 class AnswerId:
     """The id of the chunks of one answer."""
 
-    __slots__ = ("_use", "id")
+    __slots__ = ("_suspect", "_use", "id")
 
     def __init__(self) -> None:
         self.id: object = None
+        self._suspect: object = None  # the newest other id of an opening that had no piece
         self._use = _Ids.UNKNOWN
 
     @property
@@ -40,27 +41,37 @@ class AnswerId:
         return self._use in _KNOWN_USES
 
     def change(self, new: object, *, follows_content: bool, is_opening: bool) -> None:
-        """Take an id other than that of the chunks before.
+        """Take an id other than that of the pieces before.
 
         `is_opening`: the chunk is one with which an answer may begin. Raises GatewayError.
         """
         if follows_content and self.id is not None:
-            if not is_opening or self._use in (_Ids.CHANGED, _Ids.UNRELIABLE):
+            has_opening = is_opening or new == self._suspect
+            if not has_opening or self._use in (_Ids.CHANGED, _Ids.UNRELIABLE):
                 self._use = _Ids.UNRELIABLE
-            elif self._use is _Ids.SHARED:
+            elif self._use is _Ids.SHARED or not is_opening:
                 raise _second_generation("second_message")
             else:
                 self._use = _Ids.CHANGED
         self.id = new
 
-    def repeat(self) -> None:
-        """Take a further piece with the same id, from a chunk that is no opening.
+    def suspect(self, new: object) -> None:
+        """Note another id, of an opening without a piece: one under that id is another answer's.
 
-        Raises GatewayError if the id has changed once before: it is no number of the chunk.
+        Some servers send a last chunk or a sign of life with a role and an id of its own.
         """
-        if self._use is _Ids.CHANGED:
+        self._suspect = new
+
+    def repeat(self, *, is_opening: bool = False) -> None:
+        """Take a further piece with the same id.
+
+        Raises GatewayError if the id has changed once before: it is no number of the chunk. Of
+        openings there may be several with each id.
+        """
+        if self._use is not _Ids.CHANGED:
+            self._use = _Ids.SHARED
+        elif not is_opening:
             raise _second_generation("second_message")
-        self._use = _Ids.SHARED
 
 
 class Places:

@@ -50,12 +50,19 @@ def opening(answer: object, text: str = "") -> bytes:
     return chunk(answer, text, role="assistant")
 
 
+def last(answer: object) -> bytes:
+    """A finish reason in a chunk that looks like an opening."""
+    delta = {"role": "assistant", "content": ""}
+    return data({"id": answer, "choices": [{"index": 0, "delta": delta, "finish_reason": "stop"}]})
+
+
 def candidate(answer: object, text: str, finish: str | None = None) -> bytes:
     fields: dict[str, object] = {"content": {"role": "model", "parts": [{"text": text}]}}
     fields |= {"finishReason": finish} if finish else {}
     return data({"responseId": answer, "candidates": [fields]})
 
 
+CALL = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
 CREATED = named("response.created", response={"id": "resp_1"})
 SPLICED = {
     "a text": (CLAUDE, block(1) + piece(1) + block(1) + piece(1, text="Hello")),
@@ -132,6 +139,33 @@ SPLICED = {
         CHAT,
         opening("a") + chunk("a", "Hel") + chunk("p") + opening("b") + chunk("b", "Hello"),
     ),
+    "a completion with a role for each chunk": (
+        CHAT,
+        opening("a", "H") + opening("a", "el") + opening("b", "Hello") + opening("b", "!"),
+    ),
+    "a completion with a role for each chunk, and none in the second": (
+        CHAT,
+        opening("a", "H") + opening("b", "Hello") + chunk("b", "!"),
+    ),
+    "a completion whose opening is followed by a chunk without an id": (
+        CHAT,
+        opening("a") + chunk(None, "Hel") + opening("b") + chunk("b", "Hello"),
+    ),
+    "a completion after an empty chunk with a role and an id of its own": (
+        CHAT,
+        opening("a") + chunk("a", "Hel") + opening("p") + opening("b") + chunk("b", "Hello"),
+    ),
+    "a completion whose second opening is repeated": (
+        CHAT,
+        opening("a", "H") + chunk("a", "el") + opening("b") + opening("b", "Hello"),
+    ),
+    "a completion of a call": (
+        CHAT,
+        opening("a")
+        + chunk("a", "Hel")
+        + opening("b")
+        + data({"id": "b", "choices": [{"index": 0, "delta": {"tool_calls": [CALL]}}]}),
+    ),
     "a candidate": (
         GEMINI,
         candidate("a", "H") + candidate("a", "el") + candidate("b", "Hello"),
@@ -203,6 +237,39 @@ BEGUN_ONCE = {
     "a completion with another id and no role": (
         CHAT,
         opening("a") + chunk("a", "H") + chunk("b", "e") + chunk("b", "l"),
+    ),
+    "a completion whose last chunk has an id and a role of its own": (
+        CHAT,
+        opening("a") + chunk("a", "H") + chunk("a", "el") + last("b"),
+    ),
+    "a completion after whose first piece the last chunk has an id and a role of its own": (
+        CHAT,
+        opening("a", "Hel") + last("b"),
+    ),
+    "a completion with empty chunks that have a role and an id of their own": (
+        CHAT,
+        opening("a")
+        + chunk("a", "H")
+        + opening("p")
+        + chunk("a", "e")
+        + opening("q")
+        + chunk("a", "l"),
+    ),
+    "a completion whose first empty chunk has another id": (
+        CHAT,
+        opening("a") + opening("p") + chunk("a", "H") + opening("q") + chunk("a", "el"),
+    ),
+    "a completion with an empty chunk between pieces with ids and a role each": (
+        CHAT,
+        opening("a", "H") + opening("b") + opening("b", "e") + opening("c", "l"),
+    ),
+    "a completion with ids and roles, then a chunk without either": (
+        CHAT,
+        opening("a", "H") + opening("b", "e") + chunk(None, "l"),
+    ),
+    "a completion with openings, then chunks without an id": (
+        CHAT,
+        opening("a", "H") + opening("b") + chunk(None, "e") + chunk("", "l"),
     ),
     "a completion without ids": (CHAT, opening(None, "H") + chunk("", "e") + opening(None, "l")),
     "a completion with ids that are no texts": (CHAT, opening(1) + chunk(1, "H") + chunk(1, "el")),
