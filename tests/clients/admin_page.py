@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from models import GatewayError
 from settings.new_keys import new_key
+from tests.gateways.keys_file import bearer, write_keys
 from tests.gateways.scripted import answer, scripted_gateway
 
 if TYPE_CHECKING:
@@ -41,16 +42,12 @@ async def admin_page(
     browser: Browser, folder: Path, complaints: list[str], keys: str = KEYS, **view: Any
 ) -> AsyncIterator[tuple[Page, ScriptedGateway]]:
     """The page before a key is given, and its gateway; one chat was answered, one failed."""
-    file = folder / "keys.toml"
-    file.write_text(keys)
-    file.chmod(0o600)
-    async with scripted_gateway(folder, keys_file=file) as gateway:
-        headers = {"Authorization": f"Bearer {CHATS}"}
+    async with scripted_gateway(folder, keys_file=write_keys(folder, keys)) as gateway:
         gateway.gpt.enqueue(*answer("Hi"))
-        assert (await gateway.chat(headers=headers)).status_code == 200
+        assert (await gateway.chat(headers=bearer(CHATS))).status_code == 200
         for _ in range(2):
             gateway.gpt.enqueue(GatewayError("upstream_auth"))
-        refused = await gateway.chat(headers=headers | {"X-Request-ID": "r-of-a-failure"})
+        refused = await gateway.chat(headers=bearer(CHATS) | {"X-Request-ID": "r-of-a-failure"})
         assert refused.status_code == 502
         await gateway.running.settle()
         async with await browser.new_context(**view) as context:

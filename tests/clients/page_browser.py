@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from configuration import VALID_PROVIDERS, ProviderOptions
 from simulator import Simulator
-from tests.gateways.loopback import RunningGateway, make_settings, running_gateway
+from tests.gateways.demo import VENDORS
+from tests.gateways.loopback import make_settings, running_gateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -48,7 +49,6 @@ _WRITTEN = """async () => {
 }"""  # the page begins a transaction when its last one is over: each turn waits for one
 _SCRIPT = 'document.querySelector("script[type=module]").src'
 TIMEOUT_MILLISECONDS = 20_000  # a loaded machine is slow; nothing here waits that long
-VENDORS = ("gpt", "claude", "gemini", "groq")
 
 
 def load_module(path: str) -> str:
@@ -243,12 +243,3 @@ def _vendors(simulator: Simulator) -> dict[str, ProviderOptions]:
         for name in VENDORS
     }
     return {name: ProviderOptions() for name in VALID_PROVIDERS} | configured
-
-
-@asynccontextmanager
-async def demo_gateway(log_dir: Path) -> AsyncIterator[RunningGateway]:
-    """A gateway in demo mode."""
-    vendors = {name: ProviderOptions() for name in VALID_PROVIDERS}
-    vendors |= {name: ProviderOptions(model_default="luna") for name in VENDORS}
-    async with running_gateway(make_settings(log_dir, vendors=vendors, demo="on")) as gateway:
-        yield gateway

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.clients.admin_page import ADMIN, CHATS, CHATS_SHA, MARKUP, admin_page, enter_key
+from tests.clients.page_views import PHONE, VIEWS, check_room_for_a_finger, check_with_axe, load_axe
+from tests.gateways.keys_file import bearer, write_keys
 from tests.gateways.scripted import answer
-from tests.page.test_page_access import AXE, PHONE, RUN_AXE, SMALL_TARGETS, VIEWS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,9 +98,9 @@ async def test_page_follows_the_gateway(browser: Browser, tmp_path: Path) -> Non
         await enter_key(page, ADMIN)
         await page.get_by_text("requests a minute: 2 of 60").wait_for()
         gateway.gpt.enqueue(*answer("Hi"))
-        await gateway.chat(headers={"Authorization": f"Bearer {CHATS}"})
+        await gateway.chat(headers=bearer(CHATS))
         await page.get_by_text("requests a minute: 3 of 60").wait_for()
-        (tmp_path / "keys.toml").write_text(f'[keys.phone]\nsha256 = "{CHATS_SHA}"\n')
+        write_keys(tmp_path, f'[keys.phone]\nsha256 = "{CHATS_SHA}"\n')
         await page.get_by_role("alert").get_by_text("any more").wait_for()
         assert await page.locator("#shown").is_hidden()
 
@@ -130,10 +131,8 @@ async def test_answer_that_comes_after_forgetting_shows_nothing(
 @pytest.mark.parametrize("view", VIEWS)
 async def test_axe_finds_no_serious_fault(browser: Browser, tmp_path: Path, view: str) -> None:
     """Before and after the key; nothing is wider than the window, and a finger has room."""
-    if not AXE.is_file():
-        pytest.skip("axe-core is not in node_modules/: see `make page-tools`")
     async with admin_page(browser, tmp_path, [], **VIEWS[view]) as (page, _):
-        await page.evaluate(AXE.read_text(encoding="utf-8"))
+        await load_axe(page)
         for state in ("asking", "refused", "shown"):
             if state == "refused":
                 await enter_key(page, "gw_wrong")
@@ -141,13 +140,9 @@ async def test_axe_finds_no_serious_fault(browser: Browser, tmp_path: Path, view
             elif state == "shown":
                 await enter_key(page, ADMIN)
                 await page.locator("#shown").wait_for()
-            report = await page.evaluate(RUN_AXE)
-            assert report["passed"] > 10, state
-            assert report["faults"] == [], state
-            wider = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert wider <= 0, state
+            await check_with_axe(page, state)
             if VIEWS[view] is PHONE:
-                assert await page.evaluate(SMALL_TARGETS) == [], state
+                await check_room_for_a_finger(page, state)
 
 
 async def test_page_runs_under_its_own_policy(browser: Browser, tmp_path: Path) -> None:

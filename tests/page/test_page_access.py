@@ -5,49 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from models import Text
 from tests.clients.page_browser import ChatPage, chat_page
 from tests.clients.page_states import RICH, page_states
+from tests.clients.page_views import PHONE, VIEWS, check_room_for_a_finger, check_with_axe, load_axe
 from tests.gateways.scripted import answer, scripted_gateway, silence
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Route
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-VIEWS: dict[str, dict[str, Any]] = {
-    "light": {},
-    "dark": {"color_scheme": "dark"},
-    "phone": PHONE,
-    "narrow": {"viewport": {"width": 320, "height": 640}},
-    "400 percent": {"viewport": {"width": 320, "height": 256}},
-    "German": {"locale": "de-DE"},
-}
-
-RUN_AXE = """async () => {
-    const { passes, violations } = await axe.run({ rules: { "target-size": { enabled: true } } });
-    const serious = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
-    const faults = serious.flatMap(({ id, nodes }) => nodes.map(({ html }) => [id, html]));
-    return { passed: passes.length, faults };
-}"""
-SMALL_TARGETS = """() => {
-    const small = [];
-    const fields = "input:not([type=radio], [type=checkbox])";
-    const all = document.querySelectorAll(`button, select, summary, label:has(input), ${fields}`);
-    for (const element of all) {
-        if (!element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
-        const { width, height } = element.getBoundingClientRect();
-        if (Math.round(width) < 44 || Math.round(height) < 44)
-            small.push(`${element.id || element.ariaLabel || element.textContent}: ${width} x ${height}`);
-    }
-    return small;
-}"""
 
 UNTIL_BELOW = """(element, [least, most]) => new Promise((resolve) => {
     const look = () => {
@@ -263,24 +234,13 @@ async def test_page_stays_where_the_reader_has_scrolled(browser: Browser, tmp_pa
 @pytest.mark.parametrize("view", VIEWS)
 async def test_axe_finds_no_serious_fault(browser: Browser, tmp_path: Path, view: str) -> None:
     """In none of the page's states, and nothing in any of them is wider than the window."""
-    if not AXE.is_file():
-        pytest.skip("axe-core is not in node_modules/: see `make page-tools`")
     async with (
         scripted_gateway(tmp_path) as gateway,
         chat_page(browser, gateway.running.url, **VIEWS[view]) as chat,
     ):
-        await chat.page.evaluate(AXE.read_text(encoding="utf-8"))
+        await load_axe(chat.page)
         async for state in page_states(chat, gateway):
-            await check_with_axe(chat, state)
-            wider = await chat.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert wider <= 0, state
-
-
-async def check_with_axe(chat: ChatPage, state: str) -> None:
-    """What axe-core calls serious or critical is none of this page's."""
-    report = await chat.page.evaluate(RUN_AXE)
-    assert report["passed"] > 10, state
-    assert report["faults"] == [], state
+            await check_with_axe(chat.page, state)
 
 
 async def test_finger_has_room(browser: Browser, tmp_path: Path) -> None:
@@ -290,6 +250,6 @@ async def test_finger_has_room(browser: Browser, tmp_path: Path) -> None:
         chat_page(browser, gateway.running.url, **PHONE) as chat,
     ):
         async for state in page_states(chat, gateway):
-            assert await chat.page.evaluate(SMALL_TARGETS) == [], state
+            await check_room_for_a_finger(chat.page, state)
             words = await chat.page.locator("body").inner_text()
             assert not re.search(r"\b(null|undefined|NaN)\b", words), state

@@ -9,6 +9,7 @@ import pytest
 
 from models import GatewayError, Image, Text
 from tests.clients.page_browser import chat_page
+from tests.clients.page_views import PHONE
 from tests.gateways.scripted import answer, scripted_gateway
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 UNTIL_WRITTEN = """(area) => new Promise((resolve) => {
     const look = () => (area.value ? resolve(area.value) : requestAnimationFrame(look));
     look();

@@ -13,7 +13,8 @@ import pytest
 from configuration import GatewayKey
 from models import GatewayError, Image, Reasoning, Text
 from simulator import Scripted, Thought
-from tests.clients.page_browser import VENDORS, chat_page, demo_gateway, simulated_page
+from tests.clients.page_browser import chat_page, simulated_page
+from tests.gateways.demo import VENDORS, demo_gateway
 from tests.gateways.scripted import answer, scripted_gateway, silence
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import pytest
 from configuration import VALID_PROVIDERS, GatewayKey, ProviderOptions
 from models import GatewayError, Text
 from tests.clients.page_browser import chat_page
+from tests.clients.page_views import PHONE
 from tests.gateways.loopback import make_settings, running_gateway
 from tests.gateways.scripted import answer, scripted_gateway, silence
 
@@ -23,7 +24,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 KEY = GatewayKey("phone", "65e7c884acfb26ee88bc691eec57b9bca581dc8af87485aab42fa2e9c1d05370")
 NO_WORKER = {"service_workers": "block"}  # it would answer before the routes of a test
 ZOOMED = {"viewport": {"width": 320, "height": 256}}  # a window of 1280 by 1024 at 400 %
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 OVERLAP = """() => {
     const box = (id) => document.getElementById(id).getBoundingClientRect();

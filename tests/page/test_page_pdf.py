@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from models import File, Text
-from tests.clients.page_browser import chat_page, demo_gateway
+from tests.clients.page_browser import chat_page
+from tests.gateways.demo import demo_gateway
 from tests.gateways.scripted import answer, scripted_gateway
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ import pytest
 from settings.new_keys import new_key
 from simulator import Demo, Error, Simulator
 from tests.clients.plain_http import make_client
+from tests.gateways.keys_file import bearer, write_keys
 from tests.gateways.served import groq_at, served
-from tests.server.test_workers import workers_of
+from tests.gateways.worker_processes import workers_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 def headers_of(key: str) -> dict[str, str]:
     """On a connection of its own, so that any worker may answer."""
-    return {"Authorization": f"Bearer {key}", "Connection": "close"}
+    return bearer(key) | {"Connection": "close"}
 
 
 async def read_status(client: httpx.AsyncClient) -> dict[str, Any]:
@@ -61,15 +62,15 @@ async def status_with(
 @asynccontextmanager
 async def two_workers(folder: Path) -> AsyncIterator[tuple[Served, Simulator, httpx.AsyncClient]]:
     """A gateway with an admin key and an ordinary one, in front of a simulated vendor."""
-    file = folder / "keys.toml"
-    file.write_text(
+    keys = (
         f'[keys.root]\nsha256 = "{ROOT_SHA}"\nadmin = true\ndoors = []\n'
         f'[keys.phone]\nsha256 = "{PHONE_SHA}"\ntokens_per_month = 1_000_000\n'
     )
-    file.chmod(0o600)
     async with (
         Simulator() as simulator,
-        served(folder, workers=2, keys_file=file, **groq_at(simulator)) as gateway,
+        served(
+            folder, workers=2, keys_file=write_keys(folder, keys), **groq_at(simulator)
+        ) as gateway,
         make_client(gateway.url, timeout=PATIENCE_SECONDS) as client,
     ):
         await gateway.wait_logged("Application startup complete", 2)

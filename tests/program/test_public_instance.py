@@ -18,6 +18,7 @@ import pytest_asyncio
 from settings.new_keys import new_key
 from simulator import Demo, Scripted, Simulator
 from tests.clients.plain_http import make_client
+from tests.gateways.keys_file import bearer, write_keys
 from tests.gateways.log_files import read_log
 from tests.gateways.served import groq_at, served
 from tests.program.test_nginx import NGINX, nginx
@@ -99,7 +100,7 @@ class Public:
 
 
 @asynccontextmanager
-async def public_instance(folder: Path, **variables: str | float) -> AsyncIterator[Public]:
+async def public_instance(folder: Path, **variables: str | float | Path) -> AsyncIterator[Public]:
     """Started as the documentation says; the variables are the gateway's."""
     own, proxy = folder / "gateway", folder / "nginx"
     own.mkdir()
@@ -127,15 +128,8 @@ async def public_instance(folder: Path, **variables: str | float) -> AsyncIterat
 async def public(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Public]:
     """One instance with keys for all tests: what one attack leaves behind, the next one meets."""
     folder = tmp_path_factory.mktemp("public")
-    file = folder / "keys.toml"
-    file.write_text(KEYS)
-    file.chmod(0o600)
-    async with public_instance(folder, keys_file=str(file)) as instance:
+    async with public_instance(folder, keys_file=write_keys(folder, KEYS)) as instance:
         yield instance
-
-
-def bearer(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
 
 
 async def check_well(public: Public) -> None:

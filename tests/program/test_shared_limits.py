@@ -20,7 +20,7 @@ from settings.new_keys import new_key
 from simulator import Demo, Silence, Simulator
 from tests.clients.plain_http import make_client
 from tests.gateways.served import groq_at, served
-from tests.server.test_workers import workers_of
+from tests.gateways.worker_processes import workers_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

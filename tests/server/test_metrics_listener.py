@@ -16,7 +16,7 @@ from telemetry.exposition import Sample, read_samples, total
 from tests.clients.plain_http import make_client
 from tests.gateways.loopback import make_settings
 from tests.gateways.served import groq_at, served
-from tests.server.test_workers import wait_for_another, wait_until, workers_of
+from tests.gateways.worker_processes import wait_for_another, wait_until, workers_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,9 +16,10 @@ import pytest
 
 from tests.clients.raw_client import HEALTH, RawClient
 from tests.gateways.served import UNASKED_VENDOR, served
+from tests.gateways.worker_processes import is_worker, wait_for_another, wait_until, workers_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from tests.gateways.served import Served
 
@@ -34,19 +35,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def workers_of(gateway: Served) -> set[int]:
-    """The processes that serve, by what they run: multiprocessing has a helper of its own among the children."""
-    pid = gateway.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return {int(child) for child in children if b"spawn_main" in _command_of(child)}
-
-
-def _command_of(process: int | str) -> bytes:
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{process}/cmdline").read_bytes()
-    return b""  # it has just ended
-
-
 def count_connections(gateway: Served, worker: int) -> int:
     """How many clients' connections the process holds, by the kernel's table."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
@@ -59,19 +47,6 @@ def _sockets_of(process: int) -> Iterator[str]:
     for descriptor in Path(f"/proc/{process}/fd").iterdir():
         with suppress(FileNotFoundError):  # it has just been closed
             yield descriptor.readlink().name.removeprefix("socket:[").removesuffix("]")
-
-
-async def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait until it is so in other processes."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not is_so():  # noqa: ASYNC110 - it is so in another process
-            await asyncio.sleep(0.05)
-
-
-async def wait_for_another(gateway: Served, known: set[int]) -> int:
-    """A worker that is not among these."""
-    await wait_until(lambda: bool(workers_of(gateway) - known))
-    return min(workers_of(gateway) - known)
 
 
 @asynccontextmanager
@@ -269,7 +244,5 @@ async def test_workers_drain_when_their_parent_is_killed(tmp_path: Path) -> None
     async with two_workers(tmp_path, drain_grace_seconds=0) as gateway:
         workers = workers_of(gateway)
         gateway.process.kill()
-        await wait_until(
-            lambda: not any(b"spawn_main" in _command_of(worker) for worker in workers)
-        )
+        await wait_until(lambda: not any(is_worker(worker) for worker in workers))
         assert gateway.log().count('"draining"') == 2

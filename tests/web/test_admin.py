@@ -12,6 +12,7 @@ import pytest
 
 from models import GatewayError
 from settings.new_keys import new_key
+from tests.gateways.keys_file import bearer, write_keys
 from tests.gateways.log_files import read_log
 from tests.gateways.scripted import answer, scripted_gateway
 from tests.vendors.scripted_provider import STOP
@@ -50,19 +51,12 @@ expires = 2020-01-01
 PATHS = ["/admin", "/admin/status"]
 
 
-def bearer(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
-
-
 @asynccontextmanager
 async def admin_gateway(
     folder: Path, keys: str = KEYS, **options: Any
 ) -> AsyncIterator[ScriptedGateway]:
     """A gateway with these keys in its file."""
-    file = folder / "keys.toml"
-    file.write_text(keys)
-    file.chmod(0o600)
-    async with scripted_gateway(folder, keys_file=file, **options) as gateway:
+    async with scripted_gateway(folder, keys_file=write_keys(folder, keys), **options) as gateway:
         yield gateway
 
 
@@ -273,10 +267,7 @@ async def test_status_has_providers_breakers_and_the_newest_failures(tmp_path: P
 
 async def test_without_log_files_the_problems_are_kept_in_memory(tmp_path: Path) -> None:
     """With LOG_DIR=-: with codes and ids, without what a vendor said; the newest come first."""
-    file = tmp_path / "keys.toml"
-    file.write_text(KEYS)
-    file.chmod(0o600)
-    async with scripted_gateway(Path("-"), keys_file=file) as gateway:
+    async with scripted_gateway(Path("-"), keys_file=write_keys(tmp_path, KEYS)) as gateway:
         assert (await read_status(gateway))["problems"] == []
         for number in range(3):
             gateway.gpt.enqueue(GatewayError("upstream_auth", detail={"body": "a prompt"}))

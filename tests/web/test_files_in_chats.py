@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.clients.page_browser import demo_gateway
 from tests.clients.plain_http import make_client
+from tests.gateways.demo import demo_gateway
 
 PDF = {"type": "file", "media_type": "application/pdf", "data": "JVBERi0x", "name": "kept.pdf"}
 ASKED = {"role": "user", "content": [PDF, {"type": "text", "text": "What is this?"}]}

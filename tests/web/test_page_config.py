@@ -8,8 +8,8 @@ import pytest
 
 from configuration import GatewayKey
 from models import GatewayError
-from tests.clients.page_browser import VENDORS, demo_gateway
 from tests.clients.plain_http import make_client
+from tests.gateways.demo import VENDORS, demo_gateway
 from tests.gateways.scripted import scripted_gateway
 
 if TYPE_CHECKING:
