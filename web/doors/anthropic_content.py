@@ -19,6 +19,7 @@ from models import (
     ToolResult,
 )
 from settings.options import LimitOptions
+from web.doors.content_parts import system_texts
 from web.doors.json_fields import (
     ABSENT,
     check_chars,
@@ -66,10 +67,7 @@ class _Source(msgspec.Struct, gc=False):
 
 def read_system(raw: Raw, place: str, limits: LimitOptions) -> list[str]:
     """The texts of a system prompt: a string, or blocks of text."""
-    if is_absent(raw):
-        return []
-    parts = _read_parts(raw, place, limits)
-    return [part.text for part in parts if isinstance(part, Text)]
+    return system_texts(_read_parts(raw, place, limits), place)
 
 
 def read_user(raw: Raw, place: str, limits: LimitOptions) -> tuple[Part, ...]:

@@ -15,6 +15,7 @@ from web.doors.json_fields import (
     check_chars,
     decode_field,
     first_byte,
+    invalid,
     is_absent,
     read_text,
 )
@@ -61,6 +62,16 @@ def check_texts(parts: Iterable[Part], limits: LimitOptions) -> None:
     """Raise GatewayError if the texts of a message have too many characters together."""
     chars = sum(len(part.text) for part in parts if isinstance(part, Text))
     check_chars(chars, limits.max_message_chars)
+
+
+def system_texts(parts: Iterable[Content], place: str) -> list[str]:
+    """The texts of a system message. Raises GatewayError if it has an image or a file."""
+    texts = []
+    for part in parts:
+        if not isinstance(part, Text):
+            raise invalid(place, "images and files are of users and of tools' results")
+        texts.append(part.text)
+    return texts
 
 
 def _read_part(part: _PartBody, place: str, limits: LimitOptions) -> Content:

@@ -33,7 +33,7 @@ from models import (
 from streams.answer import Answer
 from web.doors.answer_options import FIELDS, OptionFields, read_options
 from web.doors.base import EVENT_STREAM, DoorRequest, ErrorBody, Reply
-from web.doors.content_parts import read_content
+from web.doors.content_parts import read_content, system_texts
 from web.doors.error_fields import error_fields
 from web.doors.json_fields import (
     ABSENT,
@@ -231,7 +231,7 @@ def _read_messages(
             )
         match role:
             case "system":
-                system.append("".join(part.text for part in parts if isinstance(part, Text)))
+                system.append("".join(system_texts(parts, f"{place}.content")))
             case "user":
                 turns.append(Turn("user", parts))
             case "tool":

@@ -77,7 +77,7 @@ def chat_schemas(ref: str) -> dict[str, Any]:
 
     parts = {"oneOf": [refer(name) for name in _PARTS]}
     message = _object(
-        "One turn of the conversation. An assistant's content may be null beside its calls.",
+        "A turn. A system's content is only texts; an assistant's may be null beside calls.",
         ["role"],
         role={"type": "string", "enum": ["system", "user", "assistant", "tool"]},
         content=_optional(_either(_TEXT, {"type": "array", "items": parts})),

@@ -13,7 +13,7 @@ from configuration import Settings
 from models import NO_OPTIONS, Chat, GatewayError, Reasoning, Text, Turn
 from web.doors.answer_options import FIELDS, OptionFields, read_options
 from web.doors.base import DoorRequest
-from web.doors.content_parts import read_content
+from web.doors.content_parts import read_content, system_texts
 from web.doors.conversations import find_conversation
 from web.doors.hints import find_hints
 from web.doors.json_fields import (
@@ -146,7 +146,7 @@ def _read_messages(
         parts = read_content(message.content, f"{place}.content", settings, may_be_null=True)
         match message.role:
             case "system" | "developer":
-                text = "".join(part.text for part in parts if isinstance(part, Text))
+                text = "".join(system_texts(parts, f"{place}.content"))
                 if not turns:
                     system.append(text)
                 elif text:

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from models import Content, GatewayError, Part, Reasoning, State, Text, ToolCall, ToolResult, Turn
 from settings.options import LimitOptions
+from web.doors.content_parts import system_texts
 from web.doors.json_fields import (
     ABSENT,
     check_chars,
@@ -83,11 +84,11 @@ class Conversation:
         self._step: list[Part] = []  # of the assistant, since the newest turn of the user
         self._call_state: State | None = None  # of the call that follows
 
-    def add_message(self, role: str | None, parts: tuple[Part, ...], place: str) -> None:
+    def add_message(self, role: str | None, parts: tuple[Content, ...], place: str) -> None:
         """Add a message."""
         match role:
             case "system" | "developer":
-                text = "".join(part.text for part in parts if isinstance(part, Text))
+                text = "".join(system_texts(parts, f"{place}.content"))
                 if self.turns or self._step:
                     self._add_turn((remind(text),))
                 else:

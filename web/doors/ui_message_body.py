@@ -9,10 +9,10 @@ from msgspec import Raw
 from starlette.datastructures import Headers
 
 from configuration import Settings
-from models import Chat, OnBreak, Text, Turn
+from models import Chat, OnBreak, Turn
 from web.doors.answer_options import OptionFields, read_options
 from web.doors.base import DoorRequest
-from web.doors.content_parts import read_content
+from web.doors.content_parts import read_content, system_texts
 from web.doors.json_fields import (
     ABSENT,
     check_messages,
@@ -108,7 +108,7 @@ def _read_messages(
         if role != "system":
             turns.append(Turn(role, parts))
             continue
-        text = "".join(part.text for part in parts if isinstance(part, Text))
+        text = "".join(system_texts(parts, place))
         if not turns:
             system.append(text)
         elif text:

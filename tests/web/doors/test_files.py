@@ -94,7 +94,7 @@ DOORS: dict[str, Door] = {
 EVERY_DOOR = pytest.mark.parametrize(("make", "read", "place"), DOORS.values(), ids=DOORS)
 
 
-def refuse(read: Callable[[Part], Any], part: Part) -> GatewayError:
+def refuse(read: Callable[[Any], Any], part: object) -> GatewayError:
     with pytest.raises(GatewayError) as raised:
         read(part)
     assert raised.value.code == "invalid_request"
@@ -252,6 +252,107 @@ def test_result_of_a_tool_may_have_a_pdf() -> None:
     body = json.dumps({"model": "gpt", "input": [item]}).encode()
     chat = OpenAIResponsesDoor().read(body, SETTINGS, Headers()).chat
     assert chat.turns[0].parts == (ToolResult("c1", inner),)
+
+
+IMAGE = "iVBORw0KGgo="
+PICTURE = {"type": "image_url", "image_url": {"url": to_url(IMAGE, "image/png")}}
+WORDS = {"type": "text", "text": "Be brief."}
+
+
+def in_messages(said: list[Part], role: str, *, is_first: bool) -> bytes:
+    """A body that native clients, OpenAI's and Anthropic's send alike."""
+    messages = [{"role": role, "content": said}, {"role": "user", "content": "Hi"}]
+    messages = messages if is_first else messages[::-1]
+    return json.dumps({"model": "gpt", "max_tokens": 9, "messages": messages}).encode()
+
+
+def in_items(said: list[Part], role: str, *, is_first: bool) -> bytes:
+    items = [{"role": role, "content": said}, {"role": "user", "content": "Hi"}]
+    return json.dumps({"model": "gpt", "input": items if is_first else items[::-1]}).encode()
+
+
+def in_parts(said: list[Part], role: str, *, is_first: bool) -> bytes:
+    messages = [{"role": role, "parts": said}, {"role": "user", "parts": [WORDS]}]
+    return json.dumps({"messages": messages if is_first else messages[::-1]}).encode()
+
+
+def read_body_native(body: bytes) -> Any:
+    return decode_chat(body, SETTINGS).chat
+
+
+def read_body_openai(body: bytes) -> Any:
+    return decode_openai(body, SETTINGS, Headers()).chat
+
+
+def read_body_responses(body: bytes) -> Any:
+    return OpenAIResponsesDoor().read(body, SETTINGS, Headers()).chat
+
+
+def read_body_claude(body: bytes) -> Any:
+    return decode_messages(body, SETTINGS, Headers()).chat
+
+
+def read_body_ui(body: bytes) -> Any:
+    return UiMessageDoor().read(body, SETTINGS, Headers()).chat
+
+
+CLAUDES_IMAGE = claude(IMAGE, media_type="image/png") | {"type": "image"}
+SYSTEM: dict[str, tuple[Any, Any, str, Part]] = {
+    "native": (in_messages, read_body_native, "messages.{}.content", native(DATA)),
+    "native, an image": (in_messages, read_body_native, "messages.{}.content", PICTURE),
+    "openai": (in_messages, read_body_openai, "messages.{}.content", openai(DATA)),
+    "openai, an image": (in_messages, read_body_openai, "messages.{}.content", PICTURE),
+    "responses": (in_items, read_body_responses, "input.{}.content", responses(DATA)),
+    "responses, an image": (
+        in_items,
+        read_body_responses,
+        "input.{}.content",
+        {"type": "input_image", "image_url": to_url(IMAGE, "image/png")},
+    ),
+    "anthropic": (in_messages, read_body_claude, "messages.{}.content", claude(DATA)),
+    "anthropic, an image": (in_messages, read_body_claude, "messages.{}.content", CLAUDES_IMAGE),
+    "ui": (in_parts, read_body_ui, "messages.{}.parts", ui(DATA)),
+    "ui, an image": (
+        in_parts,
+        read_body_ui,
+        "messages.{}.parts",
+        {"type": "file", "mediaType": "image/png", "url": to_url(IMAGE, "image/png")},
+    ),
+}
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "among others"])
+@pytest.mark.parametrize(("make", "read", "place", "part"), SYSTEM.values(), ids=SYSTEM)
+def test_images_and_files_of_system_messages_are_refused(
+    make: Any, read: Any, place: str, part: Part, is_first: bool
+) -> None:
+    """Left out without a word, the model would answer without having seen them."""
+    error = refuse(read, make([WORDS, part], "system", is_first=is_first))
+    assert error.safe_message.startswith(f"{place.format(0 if is_first else 1)}: ")
+    assert read(make([WORDS], "system", is_first=is_first))
+
+
+@pytest.mark.parametrize(
+    ("make", "read", "part"),
+    [(in_messages, read_body_openai, PICTURE), (in_items, read_body_responses, responses(DATA))],
+    ids=["openai", "responses"],
+)
+def test_images_and_files_of_developer_messages_are_refused(
+    make: Any, read: Any, part: Part
+) -> None:
+    """A developer's message is a system message by another name."""
+    assert "content" in refuse(read, make([part], "developer", is_first=True)).safe_message
+
+
+def test_images_and_files_of_anthropics_system_prompt_are_refused() -> None:
+    """Its own field has blocks, too; a document of text is text."""
+    body = {"model": "gpt", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+    for part in (claude(DATA), CLAUDES_IMAGE):
+        asked = json.dumps(body | {"system": [WORDS, part]}).encode()
+        assert refuse(read_body_claude, asked).safe_message.startswith("system: ")
+    plain = {"type": "document", "source": {"type": "text", "data": "A letter."}}
+    asked = json.dumps(body | {"system": [WORDS, plain]}).encode()
+    assert read_body_claude(asked).system == ("Be brief.", "A letter.")
 
 
 def test_files_of_an_assistant_are_ignored_in_ui_messages() -> None:
