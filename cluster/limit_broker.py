@@ -32,7 +32,8 @@ from telemetry.once_per_minute import OncePerMinute
 _ANSWER_SECONDS = 1.0
 _CLOSE_SECONDS = 5.0
 _LAST_SECONDS = 0.5
-_LINE_BYTES = 2**20  # for the reports of all workers
+# More than the reports of all workers can be: `StatusBoard` keeps a limited number of key uses.
+_LINE_BYTES = 2**26
 
 _logger = logging.getLogger("gateway.limits")
 
@@ -145,7 +146,7 @@ class LimitBroker:
                 theirs.close()  # the worker has a copy: else its end would not be noticed
                 for reply in self._handle(line, worker):
                     writer.write(_encode(reply) + b"\n")
-        except (OSError, ValueError):
+        except Exception:
             _logger.exception("a worker's connection to the limits has failed")
         finally:
             self._counters.drop_worker(worker)
@@ -181,6 +182,7 @@ class RemoteLimiter:
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._late: dict[int, str] = {}  # clients for whose reply no chat waits any more
+        self._is_lost = False
         self._problems = OncePerMinute()
         self._reading = asyncio.create_task(self._read(reader))
 
@@ -200,7 +202,8 @@ class RemoteLimiter:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 return (await waiting).verdict
         except OSError as error:
-            self._late[number] = client
+            if not self._is_lost:
+                self._late[number] = client
             if self._problems.allows("broker"):
                 context = {"error": type(error).__name__}
                 _logger.error("LIMITS ARE NOT CHECKED", extra={"context": context})  # noqa: TRY400
@@ -208,7 +211,7 @@ class RemoteLimiter:
         except asyncio.CancelledError:  # the client is gone
             if waiting.cancelled():
                 self._late[number] = client
-            elif waiting.result().verdict.refused_by is None:
+            elif not waiting.exception() and waiting.result().verdict.refused_by is None:
                 self.leave(client)
             raise
         finally:
@@ -247,6 +250,8 @@ class RemoteLimiter:
     def _expect(self, number: int) -> asyncio.Future[Reply]:
         waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiting
+        if self._is_lost:
+            waiting.set_exception(ConnectionError("the limits are gone"))
         return waiting
 
     async def _ask(self, message: ReadStatus | Look) -> Reply:
@@ -263,7 +268,7 @@ class RemoteLimiter:
             self._writer.write(_encode(message) + b"\n")
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
-        with suppress(OSError):
+        try:
             while line := await reader.readline():
                 reply = _decode_reply(line)
                 if (waiting := self._waiting.get(reply.number)) and not waiting.done():
@@ -272,9 +277,15 @@ class RemoteLimiter:
                     client := self._late.pop(reply.number, None)
                 ) and reply.verdict.refused_by is None:
                     self.leave(client)
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(ConnectionError("the limits are gone"))
+            _logger.error("the connection to the limits is lost")
+        except Exception:
+            _logger.exception("the connection to the limits is lost")
+        finally:  # nothing waits for a reply, now or later
+            self._is_lost = True
+            self._late.clear()
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(ConnectionError("the limits are gone"))
 
 
 class LimitedApp:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Mapping
+from operator import itemgetter
 
 import msgspec
+from msgspec.structs import replace
 
 _KEPT_PROBLEMS = 50
+_KEPT_USES = 2**16  # keys come and go
 
 
 class ModelStatus(msgspec.Struct, frozen=True, array_like=True):
@@ -44,7 +47,10 @@ class WorkerReport(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Status(msgspec.Struct, frozen=True, array_like=True):
-    """The newest report of each worker, and of all of them the uses of keys and the problems."""
+    """The newest report of each worker, and of all of them the uses of keys and the problems.
+
+    These are not in the reports again.
+    """
 
     workers: tuple[WorkerReport, ...]
     key_uses: Mapping[str, float]
@@ -61,10 +67,13 @@ class StatusBoard:
 
     def post(self, report: WorkerReport, worker: Hashable = None) -> None:
         """Replace a worker's report."""
-        self._reports[worker] = report
+        self._reports[worker] = replace(report, key_uses={}, problems=())
         self._problems += report.problems
         for name, at in report.key_uses.items():
             self._key_uses[name] = max(at, self._key_uses.get(name, at))
+        if len(self._key_uses) > _KEPT_USES:
+            newest = sorted(self._key_uses.items(), key=itemgetter(1))[-_KEPT_USES:]
+            self._key_uses = dict(newest)
 
     def drop_worker(self, worker: Hashable) -> None:
         """Forget the report of a worker that has ended; uses of keys and problems stay."""

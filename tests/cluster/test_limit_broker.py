@@ -79,7 +79,43 @@ async def test_chat_is_let_in_if_the_limits_cannot_be_checked(
     limiter.leave("key a")
     await limiter.aclose()
     assert [(verdict.refused_by, verdict.is_counted) for verdict in verdicts] == 3 * [(None, False)]
-    assert [record.message for record in caplog.records] == ["LIMITS ARE NOT CHECKED"]
+    assert [record.message for record in caplog.records] == [
+        "the connection to the limits is lost",
+        "LIMITS ARE NOT CHECKED",
+    ]
+
+
+@pytest.mark.parametrize("bad", [b"no reply\n", b'["seven"]\n', b""], ids=repr)
+async def test_failed_connection_is_reported_and_no_chat_waits_for_it(
+    bad: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever ends it: those that wait for a reply fail at once, and so do all after them."""
+    ours, theirs = socket.socketpair()
+    limiter = await RemoteLimiter.connect(theirs)
+    with caplog.at_level(logging.ERROR, "gateway.limits"):
+        asked = asyncio.create_task(limiter.read_status())
+        await asyncio.sleep(0)  # until it waits
+        ours.sendall(bad)
+        ours.shutdown(socket.SHUT_WR)
+        with pytest.raises(ConnectionError):
+            await asked
+        with pytest.raises(ConnectionError):
+            await limiter.look("key a", LIMITS)
+    ours.close()
+    await limiter.aclose()
+    assert [record.message for record in caplog.records] == ["the connection to the limits is lost"]
+
+
+async def test_closed_limiter_is_no_error(
+    closing: ExitStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As at each stop of a worker."""
+    broker = LimitBroker(LimitCounters())
+    closing.callback(broker.close)
+    limiter = await RemoteLimiter.connect(broker.connect().dup())
+    await limiter.enter("key a", LIMITS)
+    await limiter.aclose()
+    assert caplog.records == []
 
 
 async def test_stream_of_a_client_that_left_is_given_back(closing: ExitStack) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -52,7 +52,7 @@ async def test_each_worker_reads_the_reports_of_all() -> None:
         one.report(make_report(1, web=2.0))
         await wait_for(two, 2)
         status = await one.read_status()
-        assert status.workers == (make_report(1, web=2.0), make_report(2, phone=3.0))
+        assert status.workers == (make_report(1), make_report(2))
         assert status.key_uses == {"phone": 5.0, "web": 2.0}
         await one.aclose()
         await two.aclose()
@@ -72,6 +72,27 @@ async def test_report_of_a_lost_worker_goes_and_what_happened_stays() -> None:
         assert status.key_uses == {"phone": 5.0}
         assert status.problems == ({"code": "a"},)
         await other.aclose()
+
+
+async def test_limits_hold_however_many_keys_are_used() -> None:
+    """The uses of a hundred thousand keys end no worker's connection; the newest ones are kept."""
+    names = [f"key-{number:060}" for number in range(100_000)]
+    with closing(LimitBroker(LimitCounters())) as broker:
+        one, two = [await RemoteLimiter.connect(broker.connect().dup()) for _ in range(2)]
+        await one.enter("key a", LIMITS)
+        await two.enter("key a", LIMITS)
+        one.report(make_report(1, **{name: float(at) for at, name in enumerate(names)}))
+        two.report(make_report(2, **dict.fromkeys(names[:50_000], 200_000.0)))
+        kept: set[str] = set()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(kept) != 65_536 or not kept.issuperset(names[:50_000]):
+                with suppress(TimeoutError):  # the broker may have much to do
+                    kept = set((await two.read_status()).key_uses)
+        assert names[-1] in kept
+        assert (await one.enter("key a", LIMITS)).refused_by is None
+        assert (await two.enter("key a", LIMITS)).refused_by == "streams"
+        await one.aclose()
+        await two.aclose()
 
 
 async def test_looking_counts_nothing() -> None:
