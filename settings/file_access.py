@@ -25,20 +25,35 @@ def access_warnings(variable: str, path: Path, *, is_private: bool = False) -> I
             yield f"{variable}: {_ALL} can read {path}: chmod 640"
         if state.st_mode & stat.S_IWGRP and not _is_own_group(state):
             yield f"{variable}: the group {_group_name(state)} can write {path}: chmod 640"
-    for folder in _folders(path):
-        if who := _who_replaces_files(folder.stat()):
-            yield f"{variable}: {who} can replace {path}, by write access to {folder}: chmod go-w"
+    for place, entry in _places(path).items():
+        state = place.lstat()
+        if state.st_uid not in (0, os.geteuid()):
+            owner = f"the user {_user_name(state)}"
+            yield f"{variable}: {owner} can replace {path}, as the owner of {place}: chown"
+        if entry and (who := _who_replaces(entry, place.stat())):
+            yield f"{variable}: {who} can replace {path}, by write access to {place}: chmod go-w"
 
 
-def _folders(path: Path) -> list[Path]:
-    """The folders on the way to a file, and to what it leads to if it is a link."""
-    found = [*path.absolute().parents, *path.resolve().parents]
-    return [folder for folder in dict.fromkeys(found) if folder.is_dir()]
+def _places(path: Path) -> dict[Path, Path | None]:
+    """The file and the folders on the way to it, each with what is next on that way.
+
+    If the file is a link, also those of what it leads to. What is not there is left out.
+    """
+    found: dict[Path, Path | None] = {}
+    for file in (path.absolute(), path.resolve()):
+        entry = None
+        for place in (file, *file.parents):
+            if os.path.lexists(place):
+                found[place] = entry
+            entry = place
+    return found
 
 
-def _who_replaces_files(folder: os.stat_result) -> str | None:
-    """The other users who can. In a folder with the sticky bit, only the owners of files can."""
-    if folder.st_mode & stat.S_ISVTX:
+def _who_replaces(entry: Path, folder: os.stat_result) -> str | None:
+    """The other users who can. If the folder has the sticky bit, only the owner of the entry can,
+    once it is there.
+    """
+    if folder.st_mode & stat.S_ISVTX and os.path.lexists(entry):
         return None
     if folder.st_mode & stat.S_IWOTH:
         return _ALL
@@ -61,3 +76,10 @@ def _group_name(state: os.stat_result) -> str:
         return grp.getgrgid(state.st_gid).gr_name
     except KeyError:
         return str(state.st_gid)
+
+
+def _user_name(state: os.stat_result) -> str:
+    try:
+        return pwd.getpwuid(state.st_uid).pw_name
+    except KeyError:
+        return str(state.st_uid)

@@ -12,7 +12,8 @@ from settings.file_access import access_warnings
 if TYPE_CHECKING:
     from pathlib import Path
 
-OTHER_GROUP = 54_321  # whose name is not known
+OTHER_USER = 54_322  # whose name is not known
+OTHER_GROUP = 54_321  # the same
 
 
 def make_file(folder: Path, mode: int = 0o600) -> Path:
@@ -90,3 +91,42 @@ def test_link_is_followed(closed_folder: Path) -> None:
     link.symlink_to(make_file(folder))
     (warning,) = warnings_of(link)
     assert str(folder) in warning
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_other_user_who_owns_the_file_or_its_folder_is_named(tmp_path: Path, depth: int) -> None:
+    """Whatever the modes: an owner can change them."""
+    folder = tmp_path / "outer" / "inner"
+    folder.mkdir(parents=True)
+    file = make_file(folder)
+    owned = (file, folder, folder.parent)[depth]
+    os.chown(owned, OTHER_USER, -1)
+    assert warnings_of(file) == [
+        f"KEYS_FILE: the user {OTHER_USER} can replace {file}, as the owner of {owned}: chown"
+    ]
+    os.chown(owned, os.geteuid(), -1)
+    assert warnings_of(file) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_other_user_who_owns_the_link_is_named(tmp_path: Path) -> None:
+    """It can lead to another file tomorrow."""
+    link = tmp_path / "link.toml"
+    link.symlink_to(make_file(tmp_path))
+    os.chown(link, OTHER_USER, -1, follow_symlinks=False)
+    (warning,) = warnings_of(link)
+    assert f"as the owner of {link}" in warning
+
+
+@pytest.mark.parametrize("missing", ["limits.json", "new/limits.json"])
+def test_sticky_bit_protects_no_file_that_is_not_there_yet(tmp_path: Path, missing: str) -> None:
+    """In such a folder every user can make it first, and owns it then."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    (warning,) = warnings_of(folder / missing)
+    assert f"by write access to {folder}:" in warning
+    (folder / missing).parent.mkdir(exist_ok=True)
+    (folder / missing).touch(mode=0o600)
+    assert warnings_of(folder / missing) == []
