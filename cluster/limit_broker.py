@@ -15,11 +15,9 @@ import itertools
 import logging
 import socket
 import threading
-from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -286,21 +284,3 @@ class RemoteLimiter:
             for waiting in self._waiting.values():
                 if not waiting.done():
                     waiting.set_exception(ConnectionError("the limits are gone"))
-
-
-class LimitedApp:
-    """Loads the app of a worker, with a connection of its own to the broker.
-
-    It is pickled for each worker, and that is when the connection is made.
-    """
-
-    def __init__(self, load: Callable[[socket.socket], Any], broker: LimitBroker) -> None:
-        self._load = load
-        self._broker = broker
-
-    def __call__(self) -> Any:
-        """Load the app in this process, as no supervisor does."""
-        return self._load(self._broker.connect().dup())
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return partial, (self._load, self._broker.connect())

@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import Any
 
 import uvicorn
 
-from cluster.limit_broker import LimitBroker, LimitedApp
+from cluster.limit_broker import LimitBroker
 from cluster.limit_counters import LimitCounters
 from configuration import Settings
 from server.listeners import Listeners
@@ -34,3 +35,21 @@ def run_workers(
             )
             config.app = LimitedApp(load_app, broker)
         return Supervisor(config, listeners, drain_seconds).run()
+
+
+class LimitedApp:
+    """Loads the app of a worker, with a connection of its own to the broker.
+
+    It is pickled for each worker, and that is when the connection is made.
+    """
+
+    def __init__(self, load: Callable[[socket.socket], Any], broker: LimitBroker) -> None:
+        self._load = load
+        self._broker = broker
+
+    def __call__(self) -> Any:
+        """Load the app in this process, as no supervisor does."""
+        return self._load(self._broker.connect().dup())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial, (self._load, self._broker.connect())

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cluster.limit_broker import LimitBroker, LimitedApp, RemoteLimiter
+from cluster.limit_broker import LimitBroker, RemoteLimiter
 from cluster.limit_counters import LimitCounters
+from server.shared_limits import LimitedApp
 from settings.client_limits import ClientLimits
 
 if TYPE_CHECKING:
