@@ -27,7 +27,7 @@ class UsageSink(ChatSink):
             answer = record.conversation.answer
             if not is_charged(record.outcome, record.attempts, answer):
                 return
-            usage = count_cut(None, record.prompt_bytes, answer)
+            usage = count_cut(None, record.prompt_bytes, answer, record.media_tokens)
             if record.model:
                 cost = self._find_cost(record.provider, record.model, usage)
         tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)

@@ -57,6 +57,8 @@ class KeptChat:
         "_chat",
         "_question",
         "_reserved",
+        "file_sizes",
+        "images",
         "is_large",
         "kinds",
         "text_bytes",
@@ -67,9 +69,12 @@ class KeptChat:
         self._budget = budget
         self._reserved = 0
         self._question = ""  # once the chat is released
-        self.text_bytes = 0  # without images and files; known once it is reserved
-        self.kinds: set[Kind] = set()  # of the parts of its messages; known once it is reserved
-        self.is_large = False  # whether making a request of it would hold the event loop; the same
+        # Known once it is reserved, as are all of these:
+        self.text_bytes = 0  # without images and files
+        self.images = 0
+        self.file_sizes: list[int] = []  # in bytes
+        self.kinds: set[Kind] = set()  # of the parts of its messages
+        self.is_large = False  # whether making a request of it would hold the event loop
 
     @property
     def chat(self) -> Chat:
@@ -111,7 +116,12 @@ class KeptChat:
                 case Reasoning(text, state):
                     size += sys.getsizeof(text) + _size_of(state)
                 case Image(data=data) | File(data=data):
-                    self.kinds.add("images" if isinstance(part, Image) else "files")
+                    if isinstance(part, Image):
+                        self.kinds.add("images")
+                        self.images += 1
+                    else:
+                        self.kinds.add("files")
+                        self.file_sizes.append(len(data) * 3 // 4)
                     media += len(data)
                     size += sys.getsizeof(data)
                 case ToolCall(arguments=arguments, state=state):

@@ -109,6 +109,7 @@ class ChatRecord(ChatOpening, frozen=True, kw_only=True):
     answer_ms: int | None = None  # when the model that answers began to
     total_ms: int
     prompt_bytes: int  # of its texts, tools and schemas
+    media_tokens: int = 0  # an estimate for its images and files
     usage: Usage | None
     cost: float | None  # of the answer, in US dollars
     attempts: int

@@ -27,7 +27,7 @@ from telemetry.chat_record import (
     Reports,
     judge,
 )
-from telemetry.cut_chats import count_cut, is_charged
+from telemetry.cut_chats import count_cut, estimate_media, is_charged
 from telemetry.error_reporting import report_bug
 from telemetry.log_line import Client, client_context
 from telemetry.process_usage import cpu_seconds, memory_mb
@@ -174,6 +174,7 @@ class ChatRecorder:
             answer_ms=_time_since(self._began, self._answer_began).first_content_ms,
             total_ms=timing.total_ms,
             prompt_bytes=self._kept.text_bytes,
+            media_tokens=estimate_media(self._kept.images, self._kept.file_sizes),
             usage=usage,
             cost=cost,
             attempts=self._attempts,
@@ -189,7 +190,8 @@ class ChatRecorder:
         if self._reported is None or not is_charged(outcome, self._attempts, answer):
             return None, None
         reported, find_cost = self._reported
-        usage = count_cut(reported, self._kept.text_bytes, answer)
+        media_tokens = estimate_media(self._kept.images, self._kept.file_sizes)
+        usage = count_cut(reported, self._kept.text_bytes, answer, media_tokens)
         return usage, find_cost(usage)
 
     def _end_attempt(self, outcome: AttemptOutcome, error: GatewayError | None) -> None:

@@ -34,6 +34,7 @@ def charged(**fields: Any) -> tuple[int, float]:
         ({"usage": Usage(input_tokens=9), "cost": None}, (9, 0)),
         ({**CUT, "outcome": Outcome.CLIENT_GONE}, (125, 0.25)),
         ({**CUT, "outcome": Outcome.UPSTREAM_ERROR_AFTER}, (125, 0.25)),
+        ({**CUT, "outcome": Outcome.CLIENT_GONE, "media_tokens": 600}, (725, 0.25)),
         ({**CUT, "outcome": Outcome.DRAINED, "usage": Usage()}, (125, 0.25)),
         ({**CUT, "outcome": Outcome.REJECTED}, (125, 0.25)),
         ({**CUT, "outcome": Outcome.REJECTED, "answer": ""}, (0, 0)),

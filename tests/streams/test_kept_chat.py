@@ -32,6 +32,7 @@ from models import (
 )
 from providers.factory import ProviderFactory
 from streams.kept_chat import KeptChat, PromptBudget
+from telemetry.cut_chats import estimate_media
 from tests.gateways.scripted import PortGateway, answer, ask
 from tests.providers.http.test_connection import silence as hold
 from tests.providers.http.test_connection import then, vendor
@@ -207,6 +208,9 @@ def test_images_files_and_parts_are_counted() -> None:
     kept.reserve()
     assert 14_000 <= free - budget.free_bytes < 15_000
     assert (kept.kinds, kept.text_bytes < 3_000) == ({"images", "files"}, True)
+    assert (kept.images, kept.file_sizes) == (1, [6_000])
+    assert estimate_media(kept.images, kept.file_sizes) == 4_600
+    assert estimate_media(0, [500_000, 1]) == 33_000
     kept.release()
     assert 1_000 <= free - budget.free_bytes < 2_000
     kept.close()
