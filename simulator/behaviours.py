@@ -88,6 +88,9 @@ class Scripted:
         )
 
 
+_LOAD_NUMBER = 0  # in the ids of all loads: most of their pieces were encoded for another answer
+
+
 @dataclass(frozen=True, slots=True)
 class Paced:
     """A load of `count` deltas, `rate` a second, on a fixed schedule.
@@ -107,7 +110,9 @@ class Paced:
         return Scripted(texts, 1 / self.rate, first=1 / self.rate).plan(wire)
 
     def _steps(self, wire: Wire) -> Iterator[Step]:
-        yield from stream(wire.headers, [Step(0, wire.opening())], b"", "hang").steps
+        headers = wire.headers
+        wire.number = _LOAD_NUMBER
+        yield from stream(headers, [Step(0, wire.opening())], b"", "hang").steps
         first = chunk(wire.piece(STAMP if self.stamped else " 000"))
         yield Step(1 / self.rate, Stamped(first) if self.stamped else first)
         cycle = itertools.cycle(_paced_steps(type(wire), wire.model, self.rate, self.stamped))
@@ -122,6 +127,7 @@ def _paced_steps(
 ) -> tuple[Step, ...]:
     """The steps of one cycle of a paced stream's deltas, encoded."""
     wire = wire_class(model, {})
+    wire.number = _LOAD_NUMBER
     wire.text("")  # discarded: a stream's first delta may have additional events
     if stamped:
         return (Step(1 / rate, Stamped(chunk(wire.text(STAMP)))),)
@@ -138,6 +144,7 @@ class Burst:
         if not wire.is_streamed:
             return Paced(self.count, math.inf).plan(wire)
         start, *_ = stream(wire.headers, (), b"", "hang").steps
+        wire.number = _LOAD_NUMBER
         first = chunk(wire.opening() + wire.piece(" 000"))
         more = itertools.cycle(_paced_steps(type(wire), wire.model, 1.0, False))
         rest = b"".join(step.data for step in itertools.islice(more, 1, self.count))
