@@ -37,6 +37,7 @@ _SETTLE_SECONDS = 60.0
 _WHOLE = tuple(Scripted(tuple(f"word {n} " for n in range(count))) for count in (1, 5, 30))
 _FAULTS = (Error(503), Error(400), Scripted(("Hel", "lo"), finish=False), Error(429))
 _PRICES = "[{}.default]\ninput = 1.5\noutput = 7\n"
+_WHOLE_OUTCOMES = ("ok", "fallback_ok")
 _CALL_NAME = "gen_ai_client_inference_duration_seconds_count"
 _TOKENS_NAME = "gen_ai_client_inference_usage_{}_tokens_total"
 
@@ -69,6 +70,11 @@ class Counts:
     inputs: int  # tokens
     outputs: int
     cost: float
+
+    @property
+    def tokens(self) -> str:
+        """Those of the prompts and those of the answers."""
+        return f"{self.inputs} and {self.outputs}"
 
 
 async def _chat(port: int, chance: random.Random) -> None:
@@ -133,21 +139,25 @@ def count_metrics(samples: list[Sample]) -> Counts:
 
 
 def compare(
-    asked: int, metrics: Counts, logs: Counts, calls: int, vendor: CountedVendor
+    asked: int, metrics: Counts, logs: Counts, whole: Counts, calls: int, vendor: CountedVendor
 ) -> list[Promise]:
-    """The promises that all parties have counted the same."""
+    """The promises that all parties have counted the same.
+
+    `whole` is of the whole answers alone: of the others the gateway knows what the vendor had
+    reported when they ended, and the vendor what it would have sent.
+    """
 
     def agree(text: str, *seen: object) -> Promise:
         return Promise(text, len(set(map(str, seen))) == 1, ", ".join(map(str, seen)))
 
-    inputs, outputs = vendor.input_tokens, vendor.output_tokens
+    made = f"{vendor.input_tokens} and {vendor.output_tokens}"
     return [
         agree("chats asked, in the metrics and in the logs", asked, metrics.chats, logs.chats),
         agree("outcomes in both", *(sorted(each.outcomes.items()) for each in (metrics, logs))),
         agree("calls at the vendors, in both", calls, metrics.calls, logs.calls),
-        agree("input tokens at the vendors, in both", inputs, metrics.inputs, logs.inputs),
-        agree("output tokens at the vendors, in both", outputs, metrics.outputs, logs.outputs),
-        agree("cost in US dollars, in both", f"{metrics.cost:.6f}", f"{logs.cost:.6f}"),
+        agree("tokens of whole answers, at the vendors and in the logs", made, whole.tokens),
+        agree("all tokens, in the metrics and in the logs", metrics.tokens, logs.tokens),
+        agree("cost in US dollars, in both", f"{metrics.cost:.9f}", f"{logs.cost:.9f}"),
     ]
 
 
@@ -174,6 +184,8 @@ async def run(folder: Path, count: int, rate: float = _RATE) -> int:
             await ask_many(lambda _: _chat(process.port, chance), count, rate)
             metrics = count_metrics(await wait_for_chats(port, count))
         # the logs are complete when the gateway has stopped
-        logs = count_logs(read_records(folder / "logs"))
+        records = list(read_records(folder / "logs"))
         calls = simulator.count()
-    return judge("agreement", compare(count, metrics, logs, calls, vendor))
+    whole = count_logs(record for record in records if record["outcome"] in _WHOLE_OUTCOMES)
+    logs = count_logs(records)
+    return judge("agreement", compare(count, metrics, logs, whole, calls, vendor))
