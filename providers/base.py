@@ -59,10 +59,6 @@ class BaseProvider(RequestParameters, ABC):
         whether it has ended. Raises GatewayError, or any exception of the SDK.
         """
 
-    def streams(self, prompt: Prompt, model: str) -> bool:  # noqa: ARG002
-        """Whether the answer comes in pieces; else nothing comes before all of it is made."""
-        return True
-
     @abstractmethod
     async def has_model(self, model: str) -> bool:
         """Check by the vendor's free calls that the model exists.

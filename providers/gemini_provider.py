@@ -27,7 +27,7 @@ from providers.base_url import read_base_url
 from providers.http.client import api_key, make_http_client, make_tls_context
 from providers.model_check import has_model
 from providers.model_options import ModelOptions
-from providers.request_ids import request_ids
+from providers.parameters import request_ids
 from providers.schemas.adapt import GEMINI
 from providers.token_count import count_tokens
 from providers.wires.decoder import Batch

@@ -1,4 +1,7 @@
-"""The optional parameters of a request: which are sent to a model, and which it has refused."""
+"""The optional parameters of a request: which are sent to a model, and which it has refused.
+
+Also the ids that a request has in its headers.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from providers.model_options import NOT_TAKEN, ModelOptions
 from providers.refusals import RefusedParameterError, VendorRefusalError
 from providers.schemas.adapt import Dialect, dropped_fields
 from telemetry.error_reporting import report_misconfiguration
+from telemetry.log_line import request_id_context
+from telemetry.span import vendor_traceparent_context
 
 _logger = logging.getLogger("gateway.providers")
 
@@ -79,6 +84,10 @@ class RequestParameters:
         None: not asked for. `NOT_TAKEN`: asked for, but the model does not accept it.
         """
         return {}
+
+    def streams(self, prompt: Prompt, model: str) -> bool:  # noqa: ARG002
+        """Whether the answer comes in pieces; else nothing comes before all of it is made."""
+        return True
 
     def options(self, model: str, asked: AnswerOptions = NO_OPTIONS) -> ModelOptions:
         """The options that a client asks for and the configured ones, adapted to the model."""
@@ -229,3 +238,11 @@ def fit(prompt: Prompt, left_out: frozenset[str]) -> Prompt:
             parts = (Text(system), *parts)
     turns = (Turn(first.role, parts), *others)
     return prompt._replace(system="", turns=turns, left_out=left_out)
+
+
+def request_ids() -> dict[str, str]:
+    """The headers: the request's id, and the trace's if the vendor may know of that."""
+    headers = {"X-Request-ID": request_id_context.get()}
+    if traceparent := vendor_traceparent_context.get():
+        headers["traceparent"] = traceparent
+    return headers

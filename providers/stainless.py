@@ -21,7 +21,7 @@ from providers.base import BaseProvider
 from providers.base_url import BaseUrl
 from providers.http.client import api_key
 from providers.model_check import has_model
-from providers.request_ids import request_ids
+from providers.parameters import request_ids
 from providers.token_count import count_tokens
 from providers.wires.decoder import Batch, Decoder
 from providers.wires.vendor_stream import RawResponse, read_batches

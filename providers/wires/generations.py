@@ -28,17 +28,15 @@ _KNOWN_USES = (_Ids.SHARED, _Ids.UNRELIABLE)
 class AnswerId:
     """The id of the chunks of one answer."""
 
-    __slots__ = ("_suspect", "_use", "id")
+    __slots__ = ("_suspect", "_use", "id", "is_use_known")
 
     def __init__(self) -> None:
         self.id: object = None
         self._suspect: object = None  # the newest other id of an opening that had no piece
         self._use = _Ids.UNKNOWN
-
-    @property
-    def is_use_known(self) -> bool:
-        """Whether a further piece with the same id shows nothing new of how the server uses ids."""
-        return self._use in _KNOWN_USES
+        # Whether a further piece with the same id shows nothing new of how the server uses ids. An
+        # attribute, because it is looked at for each piece.
+        self.is_use_known = False
 
     def change(self, new: object, *, follows_content: bool, is_opening: bool) -> None:
         """Take an id other than that of the pieces before.
@@ -48,11 +46,11 @@ class AnswerId:
         if follows_content and self.id is not None:
             has_opening = is_opening or new == self._suspect
             if not has_opening or self._use in (_Ids.CHANGED, _Ids.UNRELIABLE):
-                self._use = _Ids.UNRELIABLE
+                self._learn(_Ids.UNRELIABLE)
             elif self._use is _Ids.SHARED or not is_opening:
                 raise _second_generation("second_message")
             else:
-                self._use = _Ids.CHANGED
+                self._learn(_Ids.CHANGED)
         self.id = new
 
     def suspect(self, new: object) -> None:
@@ -69,9 +67,13 @@ class AnswerId:
         openings there may be several with each id.
         """
         if self._use is not _Ids.CHANGED:
-            self._use = _Ids.SHARED
+            self._learn(_Ids.SHARED)
         elif not is_opening:
             raise _second_generation("second_message")
+
+    def _learn(self, use: _Ids) -> None:
+        self._use = use
+        self.is_use_known = use in _KNOWN_USES
 
 
 class Places:
