@@ -146,8 +146,8 @@ async def test_file_that_is_dropped_anywhere_does_not_take_the_pages_place(
             ["dragover", True, True],
             ["drop", True, False],
         ]
-        await chat.page.wait_for_function(
-            "document.getElementById('question').value.startsWith('a.txt')"
+        await chat.page.wait_for_function(  # a function: the page's policy permits no `eval`
+            "() => document.getElementById('question').value.startsWith('a.txt')"
         )
 
 

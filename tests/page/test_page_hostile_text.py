@@ -251,7 +251,7 @@ async def test_copied_code_has_no_hidden_characters(browser: Browser, tmp_path: 
             assert await chat.page.evaluate(clipboard) == "echo [2Ksafe # x \n\tls\n"
             await shown.get_by_label("Copy answer").click()
             await chat.page.wait_for_function(
-                f"{clipboard}.then((text) => text.startsWith('Answer:'))"
+                f"() => {clipboard}.then((text) => text.startsWith('Answer:'))"
             )
             assert not re.search(
                 r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200f\u202a-\u202e\u2066-\u2069]",

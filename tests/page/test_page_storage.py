@@ -13,7 +13,7 @@ from tests.clients.page_browser import ChatPage, chat_page
 from tests.gateways.scripted import answer, scripted_gateway
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Locator
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -73,6 +73,11 @@ async def titles(chat: ChatPage) -> list[str]:
     return await chat.page.locator("#conversations .open").all_inner_texts()
 
 
+async def text_of(shown: Locator) -> str:
+    """An answer's text; `inner_text` has none of what the browser has not laid out yet."""
+    return (await shown.locator(".markdown").text_content() or "").strip()
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_storage_fails_from_the_start(browser: Browser, tmp_path: Path, fault: str) -> None:
     """Questions are answered as ever, the page says what is wrong, and keeps everything once the storage is well."""
@@ -87,7 +92,7 @@ async def test_storage_fails_from_the_start(browser: Browser, tmp_path: Path, fa
         for words in ("One", "Two"):
             gateway.gpt.enqueue(*answer(words))
             shown = await chat.ask_and_wait(f"{words}?")
-            assert await shown.locator(".markdown").inner_text() == words
+            assert await text_of(shown) == words
             assert await shown.locator(".problem").count() == 0
         await chat.page.locator("#forgetful").get_by_text(FAULTS[fault]).wait_for()
         assert await titles(chat) == ["One?"]
@@ -123,7 +128,7 @@ async def test_storage_fails_in_mid_answer(browser: Browser, tmp_path: Path, fau
             await chat.page.evaluate("indexedDB.databases()")  # the connection is there, and stays
         gate.set()
         await chat.last_answer.locator("footer.facts").wait_for()
-        assert await chat.last_answer.locator(".markdown").inner_text() == "Half and half"
+        assert await text_of(chat.last_answer) == "Half and half"
         if not fault.startswith("open"):
             await chat.page.locator("#forgetful").get_by_text(FAULTS[fault]).wait_for()
         await break_storage(chat, None)
