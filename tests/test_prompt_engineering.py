@@ -152,13 +152,12 @@ def test_request_without_a_question_is_refused(messages: list[tuple[str, Any]]) 
     assert raised.value.code == "invalid_request"
 
 
-PARTS = st.lists(
-    st.one_of(st.sampled_from([IMAGE, FILE]), st.text(max_size=4).map(text)), max_size=4
-)
-CONTENTS = st.one_of(st.sampled_from(["", " ", "\n"]), st.text(max_size=6), PARTS)
-MESSAGES = st.lists(
-    st.tuples(st.sampled_from(["system", "user", "assistant"]), CONTENTS), min_size=1, max_size=10
-)
+TEXT_PARTS = st.text(max_size=4).map(text)
+PARTS = st.lists(st.one_of(st.sampled_from([IMAGE, FILE]), TEXT_PARTS), max_size=4)
+WORDS = st.one_of(st.sampled_from(["", " ", "\n"]), st.text(max_size=6))
+SYSTEM_MESSAGES = st.tuples(st.just("system"), st.one_of(WORDS, st.lists(TEXT_PARTS, max_size=4)))
+OTHER_MESSAGES = st.tuples(st.sampled_from(["user", "assistant"]), st.one_of(WORDS, PARTS))
+MESSAGES = st.lists(st.one_of(SYSTEM_MESSAGES, OTHER_MESSAGES), min_size=1, max_size=10)
 
 
 def try_build(messages: list[tuple[str, Any]]) -> Prompt | None:
