@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
 from typing import Protocol
 
 from cluster.limit_counters import LimitCounters, Standing, Verdict
 from cluster.status_board import Status, StatusBoard, WorkerReport
 from settings.client_limits import ClientLimits
+from settings.hosts import client_network
 
 
 class Limiter(Protocol):
@@ -68,8 +68,4 @@ def client_name(key: str | None, address: str | None) -> str:
     """Whose use is counted: the key's, or else the address's, of IPv6 that of its /64 network."""
     if key is not None:
         return f"key {key}"
-    if address and ":" in address:
-        found = ip_address(address.partition("%")[0])
-        mapped = getattr(found, "ipv4_mapped", None)
-        address = str(mapped or ip_network((found, 64), strict=False))
-    return f"address {address}"
+    return f"address {client_network(address) if address else address}"

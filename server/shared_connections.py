@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Protocol
 
 from server.connection_limits import ConnectionLimits
+from settings.hosts import client_network, parse_address
 from web.stranger_lines import StrangerLines
 
 
@@ -82,19 +83,13 @@ class SharedConnections:
         self._by_key: Counter[str] = Counter()
 
     def add(self, host: str | None) -> Share | None:
-        """Count a new connection. Returns the share that it belongs to.
-
-        IPv6 is counted by the /64 network, since one client usually owns it.
-        """
+        """Count a new connection. Returns the share that it belongs to."""
         if host is None:
             return None
-        if self._trusted or ":" in host:
-            address = ip_address(host.partition("%")[0])
-            address = getattr(address, "ipv4_mapped", None) or address
-            if any(address in network for network in self._trusted):
-                return None
-            network = ip_network((address, 64), strict=False) if address.version == 6 else address
-            host = str(network)
+        address = parse_address(host.partition("%")[0]) if self._trusted else None
+        if address and any(address in network for network in self._trusted):
+            return None
+        host = client_network(host)
         share = self._shares.setdefault(host, Share(host))
         share.open += 1
         return share

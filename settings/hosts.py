@@ -40,6 +40,18 @@ def _parse(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+@lru_cache(maxsize=1024)
+def client_network(address: str) -> str:
+    """What a client is counted by: its address, of IPv6 the /64 network, which one usually owns.
+
+    The address of a UNIX socket, or one that a proxy made up, is returned unchanged.
+    """
+    parsed = parse_address(address.partition("%")[0])
+    if parsed is None:
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False) if parsed.version == 6 else parsed)
+
+
 def is_loopback(name: str) -> bool:
     """Whether a name or address always means this machine.
 

@@ -11,15 +11,14 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import Context
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 from time import monotonic
+
+from settings.hosts import client_network
 
 _PER_ADDRESS = (20, 1.0)  # burst, and lines a second
 _IN_TOTAL = (100, 10.0)
 _MAX_ADDRESSES = 1024  # remembered; a flood from more is limited by the total
 _SUMMARY_SECONDS = 10.0
-_IPV6_HOST_BITS = 64  # one client usually owns the whole /64
 
 _logger = logging.getLogger("gateway.web")
 
@@ -60,7 +59,7 @@ class StrangerLines:
     def allow(self, address: str | None) -> bool:
         """Whether a line about this client may be written. If not, it is counted as dropped."""
         now = self._clock()
-        group = _group_of(str(address))
+        group = client_network(str(address))
         bucket = self._by_address.pop(group, None) or _TokenBucket(*_PER_ADDRESS, now)
         self._by_address[group] = bucket  # moved to the end: the most recently used
         if len(self._by_address) > _MAX_ADDRESSES:
@@ -85,15 +84,3 @@ class StrangerLines:
                 "lines about clients without a key were left out", extra={"context": context}
             )
             self._dropped = 0
-
-
-@lru_cache(maxsize=_MAX_ADDRESSES)
-def _group_of(address: str) -> str:
-    """The address, or the network of an IPv6 address. Cached: a flood comes from few addresses."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:  # a UNIX socket, or an invalid address from a proxy
-        return address
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
-        return f"{int(parsed) >> _IPV6_HOST_BITS:x}::"
-    return str(parsed)
