@@ -115,13 +115,14 @@ class KeptChat:
                     size += sys.getsizeof(text)
                 case Reasoning(text, state):
                     size += sys.getsizeof(text) + _size_of(state)
-                case Image(data=data) | File(data=data):
-                    if isinstance(part, Image):
-                        self.kinds.add("images")
-                        self.images += 1
-                    else:
-                        self.kinds.add("files")
-                        self.file_sizes.append(len(data) * 3 // 4)
+                case Image(data=data):
+                    self.kinds.add("images")
+                    self.images += 1
+                    media += len(data)
+                    size += sys.getsizeof(data)
+                case File(data=data):
+                    self.kinds.add("files")
+                    self.file_sizes.append(len(data) * 3 // 4)
                     media += len(data)
                     size += sys.getsizeof(data)
                 case ToolCall(arguments=arguments, state=state):

@@ -162,7 +162,10 @@ class ChatRecorder:
         self._end_attempt(AttemptOutcome.CANCELLED, None)
         start, end, failure, timing = self._start, self._end, self._failure, self._timing()
         outcome, answer = judge(end, failure), "".join(self._texts)
-        usage, cost = (end.usage, end.cost) if end else self._count_cut(outcome, answer)
+        media_tokens = estimate_media(self._kept.images, self._kept.file_sizes)
+        usage, cost = (
+            (end.usage, end.cost) if end else self._count_cut(outcome, answer, media_tokens)
+        )
         record = ChatRecord(
             **asdict(self._opening),
             provider=self._provider,
@@ -174,7 +177,7 @@ class ChatRecorder:
             answer_ms=_time_since(self._began, self._answer_began).first_content_ms,
             total_ms=timing.total_ms,
             prompt_bytes=self._kept.text_bytes,
-            media_tokens=estimate_media(self._kept.images, self._kept.file_sizes),
+            media_tokens=media_tokens,
             usage=usage,
             cost=cost,
             attempts=self._attempts,
@@ -185,12 +188,13 @@ class ChatRecorder:
         )
         _report(self._reports.chat_ended, record)
 
-    def _count_cut(self, outcome: Outcome, answer: str) -> tuple[Usage | None, float | None]:
+    def _count_cut(
+        self, outcome: Outcome, answer: str, media_tokens: int
+    ) -> tuple[Usage | None, float | None]:
         """The tokens and the cost of a chat without an end, if its vendor has reported any."""
         if self._reported is None or not is_charged(outcome, self._attempts, answer):
             return None, None
         reported, find_cost = self._reported
-        media_tokens = estimate_media(self._kept.images, self._kept.file_sizes)
         usage = count_cut(reported, self._kept.text_bytes, answer, media_tokens)
         return usage, find_cost(usage)
 
